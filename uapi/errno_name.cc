@@ -147,6 +147,7 @@ constexpr Entry kErrnos[] = {
     {ENOTRECOVERABLE, "ENOTRECOVERABLE", nullptr},
     {ERFKILL, "ERFKILL", nullptr},
     {EHWPOISON, "EHWPOISON", nullptr},
+    {134, "EFTYPE", "the file is of the wrong type for this"},  // younger than most C libraries
     {ERESTARTSYS, "ERESTARTSYS", "restart the system call after a signal handler that asks for it"},
     {ERESTARTNOINTR, "ERESTARTNOINTR", "restart the system call after any signal handler"},
     {ERESTARTNOHAND, "ERESTARTNOHAND", "restart the system call unless a signal handler ran"},
