@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what the build and the tests need, on Debian 12 or later or Ubuntu 24.04 or later. Needs root only if something is
-# missing; says nothing if nothing is.
+# Installs what the build and the tests need, on Debian 12 or later or Ubuntu 24.04 or later. Needs root only if
+# something is missing; says nothing if nothing is.
 set -euo pipefail
 
 packages=(
@@ -30,7 +30,8 @@ done
 if ((${#missing[@]} == 0)); then exit 0; fi
 
 if ((EUID != 0)); then
-  fail "missing: ${missing[*]}" "installing them needs root: run this script with sudo, or apt-get install them yourself."
+  fail "missing: ${missing[*]}" \
+    "installing them needs root: run this script with sudo, or apt-get install them yourself."
 fi
 
 # No question may be asked, by debconf or by Ubuntu's needrestart: there may be no terminal. Another apt may be running.
