@@ -41,10 +41,9 @@ apt=(apt-get -q -y -o DPkg::Lock::Timeout=300)
 echo "setup.sh: installing ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-"${apt[@]}" update </dev/null >"$log" 2>&1 || {
-  cat "$log" >&2
-  fail "apt-get update failed (above): is the network, or the mirror in /etc/apt/sources.list, reachable?"
-}
+# One stale repository, perhaps none of ours, fails the whole update; what apt knows already may do. If it does not, the
+# log is shown.
+"${apt[@]}" update </dev/null >"$log" 2>&1 || echo "setup.sh: apt-get update failed; going on with what apt knows" >&2
 
 unknown=()
 for package in "${missing[@]}"; do
@@ -52,6 +51,7 @@ for package in "${missing[@]}"; do
   if [[ -z $candidate || $candidate == "(none)" ]]; then unknown+=("$package"); fi
 done
 if ((${#unknown[@]} > 0)); then
+  cat "$log" >&2
   fail "apt knows no package ${unknown[*]}." \
     "Debian 12 or later and Ubuntu 24.04 or later have them all; on Ubuntu the component universe has to be enabled."
 fi
@@ -62,7 +62,7 @@ if dpkg --compare-versions "$absl_version" lt 20220623; then
   fail "libabsl-dev is $absl_version here; 20220623 or later is needed: Debian 12 or later, Ubuntu 24.04 or later."
 fi
 
-"${apt[@]}" install --no-install-recommends "${missing[@]}" </dev/null >"$log" 2>&1 || {
+"${apt[@]}" install --no-install-recommends "${missing[@]}" </dev/null >>"$log" 2>&1 || {
   cat "$log" >&2
   fail "apt-get install failed (above)."
 }
