@@ -256,9 +256,11 @@ void AioConformanceTest::Close(int fd) {
 }
 
 int AioConformanceTest::ClosedFd() {
-  const int fd = NewEventfd();
-  Close(fd);
-  return fd;
+  // High up, so that the next file which the test opens does not get the number.
+  const long fd = aio().fcntl(NewEventfd(), F_DUPFD_CLOEXEC, 500);
+  EXPECT_GE(fd, 500) << ResultName(fd);
+  EXPECT_EQ(aio().close(static_cast<int>(fd)), 0);
+  return static_cast<int>(fd);
 }
 
 std::string AioConformanceTest::NewPathIn(const std::string& dir) {
