@@ -1,11 +1,11 @@
 #include "tests/conformance/backend.h"
 
-#include <linux/magic.h>
+#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 
 #include "absl/strings/numbers.h"
@@ -36,11 +36,21 @@ std::string TestTmpdir() {
   return dir != nullptr ? dir : "/tmp";
 }
 
-// The file systems which refuse an unaligned direct request, and are common; others fall back to the page cache.
+// Asks the file system of `dir` whether it refuses an unaligned direct read, or falls back to the page cache. What is
+// asked is the synchronous call: the tests then hold AIO to the same rule.
 unsigned DirectAlignment(const std::string& dir) {
-  struct statfs fs;
-  if (statfs(dir.c_str(), &fs) != 0) return 1;
-  return fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC ? 4096 : 1;
+  std::string path = absl::StrCat(dir, "/aio_conformance_probe_XXXXXX");
+  const int file = mkostemp(path.data(), O_DIRECT);
+  if (file < 0) return 1;
+  unlink(path.c_str());
+  // Written, because in a hole nothing reaches the device, and nothing is refused.
+  alignas(4096) static char pages[8192];
+  unsigned alignment = 1;
+  if (pwrite(file, pages, sizeof(pages), 0) == sizeof(pages) && pread(file, pages, 4096, 1) < 0 && errno == EINVAL) {
+    alignment = 4096;
+  }
+  close(file);
+  return alignment;
 }
 
 Backend Host() {

@@ -1,6 +1,4 @@
 // io_setup(): its arguments, and the ring which it maps.
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <set>
 

@@ -2,7 +2,6 @@
 #include <poll.h>
 
 #include <climits>
-#include <cstddef>
 
 #include "tests/conformance/fixture.h"
 

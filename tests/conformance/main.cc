@@ -1,6 +1,6 @@
 // Runs the conformance tests, and says for each backend how many ran and how many are listed as differences:
 //
-//   conformance: host 170 tests, 0 known differences
+//   conformance: host 410 tests, 0 known differences
 //
 // Flags besides GoogleTest's: --backend=NAME runs one backend; --only_known_differences runs the listed tests alone.
 #include <cstdio>
@@ -40,8 +40,8 @@ void ForEachTest(Visit visit) {
   }
 }
 
-// The listed tests of the selected backends by their full names. Says on stderr which ones do not exist, and counts
-// them.
+// The listed tests of the selected backends, as far as they apply here, by their full names. Says on stderr which ones
+// do not exist, and counts them.
 std::set<std::string> ListedTests(int* errors) {
   std::set<std::string> all_tests, backends, listed;
   ForEachTest([&](const testing::TestInfo& test) {
@@ -56,7 +56,7 @@ std::set<std::string> ListedTests(int* errors) {
               full_name.c_str());
       ++*errors;
     }
-    listed.insert(full_name);
+    if (AppliesHere(difference)) listed.insert(full_name);
   }
   return listed;
 }
