@@ -1,5 +1,10 @@
 // Contexts belong to one address space: fork does not pass them on, and does not disturb the parent's.
 #include <poll.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
 
 #include "tests/conformance/fixture.h"
 
@@ -98,6 +103,32 @@ TEST_P(ForkTest, AChildThatExitsWithRequestsInFlightEnds) {
               return SubmitOne(own, &poll) == 1 ? 0 : 2;
             }),
             0);
+}
+
+// Another process, with another pid, and the same memory: the contexts are its own as well. A kernel that lives in the
+// client cannot tell a fork by the pid. Method: as vfork() does it, so that two processes never run on one thread's
+// state.
+TEST_P(ForkTest, AChildThatSharesMemorySharesTheContexts) {
+  struct Shared {
+    std::function<int()> body;
+    pid_t pid;
+  } shared;
+  const aio_context_t ctx = NewContext(8);
+  iocb fsync = FsyncOf(NewFile());
+  shared.body = [&] { return SubmitOne(ctx, &fsync) == 1 ? 0 : 1; };
+  const absl::Span<char> stack = AlignedBuffer(64 * kPageSize);
+  const auto run = [](void* arg) {
+    Shared& shared = *static_cast<Shared*>(arg);
+    shared.pid = getpid();
+    return shared.body();
+  };
+  const pid_t child = clone(run, stack.end(), CLONE_VM | CLONE_VFORK | SIGCHLD, &shared);
+  ASSERT_GT(child, 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(shared.pid, child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+  EXPECT_THAT(ReapOne(ctx), IsEvent(&fsync, 0));
 }
 
 }  // namespace

@@ -172,10 +172,10 @@ TEST_P(IoGeteventsTest, NegativeTimeoutsWait) {
 
 // Seconds and nanoseconds that make zero together are a zero timeout.
 TEST_P(IoGeteventsTest, SecondsAndNanosecondsAreAddedUp) {
-  timespec timeout = {1, -1000000000};
+  timespec timeout = {10, -10000000000};
   const double start = SecondsNow();
   EXPECT_EQ(aio().io_getevents(NewContext(8), 1, 8, events_, &timeout), 0);
-  EXPECT_LT(SecondsNow() - start, 0.9);
+  EXPECT_LT(SecondsNow() - start, 5);
 }
 
 TEST_P(IoGeteventsTest, NanosecondsAboveASecondAreNoError) {
