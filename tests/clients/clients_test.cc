@@ -57,7 +57,7 @@ TEST_P(ClientTest, NoticesWrongData) {
     EXPECT_THAT(result.err, HasSubstr("dlopen_libaio: " + directory + "/libaio.so.1"));
     return;
   }
-  const ProgramResult result = Run({}, {{"LD_PRELOAD", PathOf("libshifts_reads.so")}});
+  const ProgramResult result = Run({}, PreloadEnvironment(PathOf("libshifts_reads.so")));
   EXPECT_EQ(result.status, 1) << result.out;
   EXPECT_THAT(result.err, HasSubstr(std::string(GetParam().name) + ": block "));
 }

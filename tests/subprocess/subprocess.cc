@@ -70,6 +70,14 @@ ProgramResult RunProgram(const std::vector<std::string>& argv, const ProgramOpti
   return result;
 }
 
+std::pair<std::string, std::string> SanitizerEnvironment() {
+  return {"ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0"};
+}
+
+std::vector<std::pair<std::string, std::string>> PreloadEnvironment(const std::string& library) {
+  return {{"LD_PRELOAD", library}, SanitizerEnvironment()};
+}
+
 std::string RunfilePath(const std::string& path) {
   const char* srcdir = getenv("TEST_SRCDIR");
   const char* workspace = getenv("TEST_WORKSPACE");

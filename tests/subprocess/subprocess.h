@@ -24,6 +24,13 @@ struct ProgramOptions {
 // and the reason in `err`.
 ProgramResult RunProgram(const std::vector<std::string>& argv, const ProgramOptions& options = {});
 
+// For the environment of a program that loads a library of this build. Under AddressSanitizer that library brings its
+// run-time library along, which wants to come first; it is told not to mind. Without it, this means nothing.
+std::pair<std::string, std::string> SanitizerEnvironment();
+
+// The environment for a program that `library` is to be preloaded into.
+std::vector<std::pair<std::string, std::string>> PreloadEnvironment(const std::string& library);
+
 // The absolute path of a file which the test names in `data`, by its path in the tree ("tests/clients/ring_spinner").
 std::string RunfilePath(const std::string& path);
 

@@ -178,6 +178,9 @@ absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::stri
     const absl::Status status = CreateFile(outcome.config.replay_path, run.replay_token);
     if (!status.ok()) return status;
   }
+  std::error_code ignored;
+  // An earlier run's trace would pass for this one's, if no process of this one makes a context.
+  if (fs::is_regular_file(run.config.trace_path, ignored)) fs::remove(run.config.trace_path, ignored);
   const absl::StatusOr<std::string> library = NameForLoader(run.preload_library, outcome.config.run_dir);
   if (!library.ok()) return library.status();
   const std::string preloaded_before = EnvironmentVariable("LD_PRELOAD");

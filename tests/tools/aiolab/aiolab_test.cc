@@ -66,7 +66,7 @@ class AiolabTest : public testing::Test {
 
   const std::string directory_ = NewTestDirectory();
   const std::string tmpdir_ = NewTestDirectory();
-  ProgramOptions options_ = {{{"TMPDIR", tmpdir_}}, directory_};
+  ProgramOptions options_ = {{{"TMPDIR", tmpdir_}, SanitizerEnvironment()}, directory_};
 };
 
 TEST_F(AiolabTest, HelpGoesToStandardOutput) {
@@ -152,6 +152,12 @@ TEST_F(AiolabTest, EveryProcessHasItsRankAndTrace) {
                                 HasSubstr("all 2 processes together"), Not(HasSubstr("replay it with"))));
   EXPECT_THAT(ReadFile(directory_ + "/the trace").value(), HasSubstr("req=1"));
   EXPECT_THAT(ReadFile(directory_ + "/the trace.2").value(), HasSubstr("req=1"));
+}
+
+TEST_F(AiolabTest, ATraceOfAnEarlierRunIsNotTakenForThisOnes) {
+  ASSERT_TRUE(CreateFile(directory_ + "/trace", "old").ok());
+  EXPECT_EQ(RunClient({"true"}, {"--trace=text:trace"}).status, 0);
+  EXPECT_NE(access((directory_ + "/trace").c_str(), F_OK), 0);
 }
 
 TEST_F(AiolabTest, AFindingEndsTheClientWithStatusThree) {

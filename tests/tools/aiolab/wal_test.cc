@@ -52,8 +52,9 @@ TEST_F(WalTest, TheSameArgumentsGiveTheSameBytes) {
 }
 
 TEST_F(WalTest, ShortCompletionsAndBusySubmitsLoseNothing) {
-  const ProgramResult append = RunProgram({Wal(), "append", log_, "300", "8"},
-                                          {{{"LD_PRELOAD", RunfilePath("tests/tools/aiolab/libflaky_libaio.so")}}, ""});
+  const ProgramResult append =
+      RunProgram({Wal(), "append", log_, "300", "8"},
+                 {PreloadEnvironment(RunfilePath("tests/tools/aiolab/libflaky_libaio.so")), ""});
   EXPECT_EQ(append.status, 0) << append.err;
   const ProgramResult check = RunProgram({Wal(), "check", log_});
   EXPECT_EQ(check.status, 0) << check.err;

@@ -107,7 +107,8 @@ TEST_F(DropInTest, ReachesTheRealKernelIfNothingIsInstalled) {
 std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 TEST(DropInClientTest, FioLoadsItAndVerifiesItsData) {
-  const ProgramOptions with_drop_in = {{{"LD_LIBRARY_PATH", DirectoryOf(DropInPath())}}, NewTestDirectory()};
+  const ProgramOptions with_drop_in = {{{"LD_LIBRARY_PATH", DirectoryOf(DropInPath())}, SanitizerEnvironment()},
+                                       NewTestDirectory()};
   ProgramOptions list_libraries = with_drop_in;
   list_libraries.environment.push_back({"LD_TRACE_LOADED_OBJECTS", "1"});
   const ProgramResult loaded = RunProgram({"fio"}, list_libraries);
