@@ -273,6 +273,7 @@ int SignalTheRunner(const std::string& script, int signal, bool whole_group, con
     setpgid(0, 0);
     if (chdir(directory.c_str()) != 0) _exit(99);
     freopen("err", "w", stderr);
+    setenv(SanitizerEnvironment().first.c_str(), SanitizerEnvironment().second.c_str(), /*overwrite=*/1);
     execl(Aiolab().c_str(), "aiolab", "run", library.c_str(), "--", "sh", "-c", script.c_str(), nullptr);
     _exit(98);
   }
