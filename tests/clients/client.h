@@ -6,6 +6,7 @@
 #ifndef TESTS_CLIENTS_CLIENT_H_
 #define TESTS_CLIENTS_CLIENT_H_
 
+#include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
 #include <stdarg.h>

@@ -12,6 +12,7 @@ namespace {
 struct Request {
   iocb request = {};
   long block = 0;
+  std::atomic<bool> submitted{false};
   std::atomic<int> seen{0};
 };
 
@@ -41,6 +42,7 @@ void Submit(Shared& shared, size_t first, size_t step) {
       io_prep_pread(&request.request, shared.fd, block, client::kBlockSize, offset);
     }
     request.request.data = &request;
+    request.submitted.store(true, std::memory_order_release);
     client::SubmitOne(shared.ctx, &request.request);
   }
 }
@@ -53,6 +55,7 @@ void Reap(Shared& shared) {
     const long got = client::Check("io_getevents", io_getevents(shared.ctx, 1, 8, events, &timeout));
     for (long i = 0; i < got; ++i) {
       Request* request = static_cast<Request*>(events[i].data);
+      if (!request->submitted.load(std::memory_order_acquire)) client::Fail("an event of a request not yet submitted");
       client::CheckEvent(events[i]);
       if (request->seen.fetch_add(1) != 0) client::Fail("the event of block %ld was seen twice", request->block);
       if (!IsWrite(request->block)) {

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -271,8 +273,7 @@ int SignalTheRunner(const std::string& script, int signal, bool whole_group, con
   const pid_t runner = fork();
   if (runner == 0) {
     setpgid(0, 0);
-    if (chdir(directory.c_str()) != 0) _exit(99);
-    freopen("err", "w", stderr);
+    if (chdir(directory.c_str()) != 0 || freopen("err", "w", stderr) == nullptr) _exit(99);
     setenv(SanitizerEnvironment().first.c_str(), SanitizerEnvironment().second.c_str(), /*overwrite=*/1);
     execl(Aiolab().c_str(), "aiolab", "run", library.c_str(), "--", "sh", "-c", script.c_str(), nullptr);
     _exit(98);

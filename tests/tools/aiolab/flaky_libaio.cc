@@ -1,9 +1,11 @@
 // Preloaded into a client on the real kernel: a libaio whose io_submit and io_getevents do what a busy kernel may do,
 // by counting calls. Every second submit is -EAGAIN, the others take one request at a time; writes and reads lose half
-// of their bytes when they can; every third wait is -EINTR.
+// of their bytes when they can; every third wait is -EINTR. With FLAKY_DISK_FULL
+// set, writes from the twenty-first on fail.
 #include <dlfcn.h>
 #include <errno.h>
 #include <libaio.h>
+#include <stdlib.h>
 
 namespace {
 
@@ -14,6 +16,7 @@ Function* Next(const char* name) {
 
 unsigned submits = 0;
 unsigned waits = 0;
+unsigned writes = 0;
 
 }  // namespace
 
@@ -31,6 +34,12 @@ extern "C" int io_submit(io_context_t ctx, long nr, struct iocb* ios[]) {
 
 extern "C" int io_getevents(io_context_t ctx, long min_nr, long nr, struct io_event* events, struct timespec* timeout) {
   if (++waits % 3 == 0) return -EINTR;
-  return Next<int(io_context_t, long, long, struct io_event*, struct timespec*)>("io_getevents")(ctx, min_nr, nr,
-                                                                                                 events, timeout);
+  const auto next = Next<int(io_context_t, long, long, struct io_event*, struct timespec*)>("io_getevents");
+  const int got = next(ctx, min_nr, nr, events, timeout);
+  const char* disk_full = getenv("FLAKY_DISK_FULL");
+  for (int i = 0; disk_full != nullptr && i < got; ++i) {
+    if (events[i].obj->aio_lio_opcode == IO_CMD_PWRITE && ++writes > 20)
+      events[i].res = static_cast<unsigned long>(-ENOSPC);
+  }
+  return got;
 }

@@ -4,8 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 namespace wal {
 namespace {
 
