@@ -1,0 +1,141 @@
+#include "tools/aiolab/report.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace aiolab {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+RankFiles RankWithReport(int rank) {
+  RankFiles files;
+  files.rank = rank;
+  files.command = files.report.command = "fio";
+  files.has_report = true;
+  files.report.rank = rank;
+  files.report.operations = {{"PREAD", {{"ok", 10}, {"-EAGAIN", 1}}}};
+  files.report.retries = 5;
+  files.report.virtual_time_ns = 1000 * rank;
+  files.report.replayable = true;
+  files.report.token = "TOKEN";
+  return files;
+}
+
+RunOutcome OutcomeOf(std::vector<RankFiles> ranks) {
+  RunOutcome outcome;
+  outcome.client = {"fio", "job file"};
+  outcome.ranks = std::move(ranks);
+  return outcome;
+}
+
+TEST(ReportTest, OneProcessIsTold) {
+  EXPECT_EQ(TextReport(OutcomeOf({RankWithReport(1)})),
+            "aiolab: fio ended with status 0; seed 1, profile retry, 4 CPUs, virtual clock\n"
+            "aiolab: process 1 (fio):\n"
+            "aiolab:   operation    result              count\n"
+            "aiolab:   PREAD        -EAGAIN                 1\n"
+            "aiolab:   PREAD        ok                     10\n"
+            "aiolab:   retries 5, kicks 0, plugs 0, bios 0\n"
+            "aiolab:   virtual time 1.000 us, real time 0.000 us\n"
+            "aiolab:   token TOKEN\n"
+            "aiolab:   replay it with: aiolab run --replay=TOKEN -- fio 'job file'\n");
+}
+
+TEST(ReportTest, TheReplayCommandNamesWhatTheTokenDependsOn) {
+  RunOutcome outcome = OutcomeOf({RankWithReport(1)});
+  outcome.config.profile = "mainline";
+  outcome.config.cpus = 1;
+  outcome.config.seeded_bug = "lost-kick";
+  EXPECT_THAT(TextReport(outcome),
+              HasSubstr("--replay=TOKEN --profile=mainline --cpus=1 --seeded-bug=lost-kick -- fio"));
+}
+
+TEST(ReportTest, ARunThatCannotBeReplayedSaysWhy) {
+  RankFiles files = RankWithReport(1);
+  files.report.replayable = false;
+  files.report.not_replayable_because = {"the host's clock was used", "two threads were inside at once"};
+  EXPECT_THAT(TextReport(OutcomeOf({files})),
+              AllOf(HasSubstr("this run cannot be replayed exactly: the host's clock was used; two threads"),
+                    Not(HasSubstr("replay it with"))));
+}
+
+TEST(ReportTest, ProcessesAreSummedUp) {
+  const RunReport totals = Totals(OutcomeOf({RankWithReport(1), RankWithReport(2)}));
+  EXPECT_EQ(totals.operations.at("PREAD").at("ok"), 20u);
+  EXPECT_EQ(totals.retries, 10u);
+  EXPECT_EQ(totals.virtual_time_ns, 2000) << "processes run side by side";
+}
+
+TEST(ReportTest, AProcessWithoutAReportWasKilledOrStillRuns) {
+  RankFiles running;
+  running.rank = 1;
+  running.command = "daemon";
+  running.pid = getpid();
+  RankFiles killed = running;
+  killed.rank = 2;
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  killed.pid = child;
+  EXPECT_THAT(TextReport(OutcomeOf({running, killed})),
+              AllOf(HasSubstr("process 1 (daemon) still runs, so there is no report of it"),
+                    HasSubstr("process 2 (daemon) was killed before it could write its report")));
+}
+
+TEST(ExitStatusTest, IsTheClientsOwn) {
+  RunOutcome outcome = OutcomeOf({});
+  outcome.end.status = 77;
+  EXPECT_EQ(ExitStatus(outcome), 77);
+  outcome.end.signal = SIGSEGV;
+  EXPECT_EQ(ExitStatus(outcome), 139);
+  outcome.refusal = "no";
+  EXPECT_EQ(ExitStatus(outcome), kRefusedExitStatus);
+}
+
+// A client may use status 3 for itself.
+TEST(ExitStatusTest, StatusThreeIsAFindingOnlyIfThereIsOne) {
+  RunOutcome outcome = OutcomeOf({RankWithReport(1)});
+  outcome.end.status = kFindingExitStatus;
+  EXPECT_FALSE(EndedByFinding(outcome));
+  EXPECT_THAT(TextReport(outcome), HasSubstr("fio ended with status 3"));
+  outcome.ranks[0].report.findings = {"a hang"};
+  EXPECT_TRUE(EndedByFinding(outcome));
+  EXPECT_THAT(TextReport(outcome), HasSubstr("fio was ended by a finding (status 3)"));
+}
+
+TEST(JsonReportTest, HoldsProcessesWithAndWithoutAReport) {
+  RankFiles killed;
+  killed.rank = 2;
+  killed.command = "fio";
+  RankFiles damaged = killed;
+  damaged.rank = 3;
+  damaged.has_report = true;
+  damaged.report_error = absl::InvalidArgumentError("is not a JSON object");
+  RunOutcome outcome = OutcomeOf({RankWithReport(1), killed, damaged});
+  outcome.end.signal = SIGKILL;
+  const std::string text = JsonReport(outcome);
+  EXPECT_EQ(text.find('\n'), text.size() - 1);
+  const nlohmann::json json = nlohmann::json::parse(text);
+  EXPECT_EQ(json["client"][1], "job file");
+  EXPECT_EQ(json["exit_status"], 137);
+  EXPECT_EQ(json["client_signal"], SIGKILL);
+  EXPECT_TRUE(json["client_status"].is_null());
+  EXPECT_EQ(json["processes"][0]["operations"]["PREAD"]["-EAGAIN"], 1);
+  EXPECT_EQ(json["processes"][1]["has_report"], false);
+  EXPECT_EQ(json["processes"][2]["error"], "is not a JSON object");
+}
+
+TEST(ShellQuoteTest, QuotesWhatAShellWouldChange) {
+  EXPECT_EQ(ShellQuote({"a-b_c./:=@,+%9", "", "a b", "it's", "$x"}), "a-b_c./:=@,+%9 '' 'a b' 'it'\\''s' '$x'");
+}
+
+}  // namespace
+}  // namespace aiolab

@@ -1,0 +1,154 @@
+#include "tools/aiolab/client_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tools/aiolab/files.h"
+
+namespace aiolab {
+namespace {
+
+// The child that signals are passed on to; 0 while there is none. Set before SIGTERM and SIGHUP are let in and cleared
+// before the child is reaped, so that its pid cannot have become someone else's.
+volatile sig_atomic_t forward_to_pid = 0;
+
+void ForwardSignal(int signal) {
+  const int saved_errno = errno;
+  if (forward_to_pid > 0) kill(static_cast<pid_t>(forward_to_pid), signal);
+  errno = saved_errno;
+}
+
+constexpr int kIgnored[] = {SIGINT, SIGQUIT};
+constexpr int kForwarded[] = {SIGTERM, SIGHUP};
+
+sigset_t ForwardedSet() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : kForwarded) sigaddset(&set, signal);
+  return set;
+}
+
+// The dispositions of the runner while a program runs. A signal that this process was started to ignore (nohup) stays
+// ignored, here and in the program.
+class SignalGuard {
+ public:
+  SignalGuard() {
+    const sigset_t forwarded = ForwardedSet();
+    sigprocmask(SIG_BLOCK, &forwarded, &mask_before_);
+    for (const int signal : kIgnored) Replace(signal, SIG_IGN);
+    for (const int signal : kForwarded) Replace(signal, ForwardSignal);
+  }
+  ~SignalGuard() { Restore(); }
+  SignalGuard(const SignalGuard&) = delete;
+  SignalGuard& operator=(const SignalGuard&) = delete;
+
+  // Also called in the child, where it makes no allocation.
+  void Restore() {
+    for (int i = 0; i < replaced_; ++i) sigaction(before_[i].signal, &before_[i].action, nullptr);
+    replaced_ = 0;
+    sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
+  }
+
+ private:
+  struct Before {
+    int signal;
+    struct sigaction action;
+  };
+
+  void Replace(int signal, void (*handler)(int)) {
+    Before before = {signal, {}};
+    sigaction(signal, nullptr, &before.action);
+    if (before.action.sa_handler == SIG_IGN) return;
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigaction(signal, &action, nullptr);
+    before_[replaced_++] = before;
+  }
+
+  sigset_t mask_before_;
+  Before before_[4];
+  int replaced_ = 0;
+};
+
+std::vector<std::string> ChangedEnvironment(std::map<std::string, std::string> changes) {
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string name = std::string(*entry).substr(0, std::string(*entry).find('='));
+    const auto change = changes.find(name);
+    result.push_back(change == changes.end() ? *entry : absl::StrCat(name, "=", change->second));
+    if (change != changes.end()) changes.erase(change);
+  }
+  for (const auto& [name, value] : changes) result.push_back(absl::StrCat(name, "=", value));
+  return result;
+}
+
+std::vector<char*> Pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+ProgramEnd WaitForEnd(pid_t child) {
+  siginfo_t info = {};
+  while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  forward_to_pid = 0;
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  ProgramEnd end;
+  if (WIFSIGNALED(status)) {
+    end.signal = WTERMSIG(status);
+  } else {
+    end.status = WEXITSTATUS(status);
+  }
+  return end;
+}
+
+}  // namespace
+
+absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,
+                                       const std::map<std::string, std::string>& environment) {
+  const std::vector<std::string> variables = ChangedEnvironment(environment);
+  const std::vector<char*> envp = Pointers(variables);
+  const std::vector<char*> args = Pointers(argv);
+  int exec_error[2];  // carries execve's errno; closed by its success
+  if (pipe2(exec_error, O_CLOEXEC) != 0) return FileError(errno, path, "no pipe for starting it");
+
+  SignalGuard guard;
+  const pid_t child = fork();
+  if (child == 0) {
+    guard.Restore();
+    execve(path.c_str(), args.data(), envp.data());
+    const int error = errno;
+    if (write(exec_error[1], &error, sizeof(error)) < 0) _exit(126);
+    _exit(127);
+  }
+  const int fork_error = errno;
+  close(exec_error[1]);
+  if (child < 0) {
+    close(exec_error[0]);
+    return FileError(fork_error, path, "cannot be started");
+  }
+  forward_to_pid = child;
+  const sigset_t forwarded = ForwardedSet();
+  sigprocmask(SIG_UNBLOCK, &forwarded, nullptr);
+
+  int error = 0;
+  ssize_t size;
+  while ((size = read(exec_error[0], &error, sizeof(error))) < 0 && errno == EINTR) {
+  }
+  close(exec_error[0]);
+  const ProgramEnd end = WaitForEnd(child);
+  if (size == static_cast<ssize_t>(sizeof(error))) return FileError(error, path, "cannot be started");
+  return end;
+}
+
+}  // namespace aiolab

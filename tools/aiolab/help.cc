@@ -1,0 +1,93 @@
+#include "tools/aiolab/help.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "tools/aiolab/run_flags.h"
+
+namespace aiolab {
+namespace {
+
+constexpr size_t kWidth = 80;
+
+constexpr char kGeneralHelp[] = R"(aiolab runs a program on an emulated Linux AIO.
+
+The program's io_setup, io_submit and io_getevents do not reach the real kernel
+but a model of it, which decides when each request completes, in which order,
+and how. A seed names one such run: the same seed gives the same order again.
+The program needs no change, and the bytes that it reads and writes are those
+of its real files.
+
+  aiolab run                    see it at work: a small write-ahead log that
+                                comes with aiolab, under three seeds
+  aiolab run -- ./server -v     run your own program (what follows -- is its
+                                command line) and report what its AIO did
+  aiolab run --seed=7 --trace=text:/tmp/trace -- fio job.fio
+                                another order, with every step written down
+
+Commands:
+  run            run a program on the emulated kernel
+  help [COMMAND] this text, or that of a command
+  --version      the version
+)";
+
+constexpr char kRunHelpHead[] = R"(aiolab run [FLAGS] [-- PROGRAM ARGUMENTS...]
+
+Runs PROGRAM with its Linux AIO (libaio, or the bare io_* system calls) on the
+emulated kernel, and prints on standard error what that did: operations by
+opcode and result, retries, virtual time, and a token that repeats the run.
+Without PROGRAM: the write-ahead log that comes with aiolab, under three seeds.
+
+PROGRAM has to be a dynamically linked program of this machine, without
+set-user-id bits or file capabilities. Threads, fork and exec work; each process
+has an emulated kernel of its own.
+
+Flags, as --flag=value or --flag value, before the --:
+)";
+
+constexpr char kRunHelpTail[] = R"(
+Exit status: PROGRAM's own; 128 + N if signal N killed it; 3 if a finding of the
+model (a request that can never complete) ended it; 2 if aiolab could not run
+it, with the reason on standard error.
+
+Examples:
+  aiolab run --seed=7 --cpus=host -- fio --ioengine=libaio --name=t --size=1m
+  aiolab run --profile=linux-3.10 --report=json -- ./server 2>report.json
+)";
+
+}  // namespace
+
+const std::vector<std::string>& CommandNames() {
+  static const auto& names = *new std::vector<std::string>{"run", "help"};
+  return names;
+}
+
+std::string WrapText(absl::string_view text, size_t indent, size_t width) {
+  const std::string margin(indent, ' ');
+  std::string wrapped;
+  std::string line = margin;
+  for (const absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (line.size() > indent && line.size() + 1 + word.size() > width) {
+      absl::StrAppend(&wrapped, line, "\n");
+      line = margin;
+    }
+    absl::StrAppend(&line, line.size() > indent ? " " : "", word);
+  }
+  return line.size() > indent ? absl::StrCat(wrapped, line, "\n") : wrapped;
+}
+
+std::string GeneralHelp() { return kGeneralHelp; }
+
+std::string RunHelp() {
+  std::string help = kRunHelpHead;
+  for (const FlagHelp& flag : RunFlagHelp()) {
+    absl::StrAppend(&help, "  ", flag.usage,
+                    flag.default_value.empty() ? "" : absl::StrCat("  (default ", flag.default_value, ")"), "\n",
+                    WrapText(flag.text, /*indent=*/6, kWidth));
+  }
+  absl::StrAppend(&help, "\nProfiles:\n", WrapText(absl::StrJoin(ProfileNames(), " "), /*indent=*/2, kWidth),
+                  kRunHelpTail);
+  return help;
+}
+
+}  // namespace aiolab

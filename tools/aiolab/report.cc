@@ -1,0 +1,256 @@
+#include "tools/aiolab/report.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "nlohmann/json.hpp"
+
+namespace aiolab {
+namespace {
+
+// Lines behind "aiolab: ".
+class Lines {
+ public:
+  void Add(absl::string_view line) { absl::StrAppend(&text_, "aiolab: ", line, "\n"); }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+bool HasReport(const RankFiles& files) { return files.has_report && files.report_error.ok(); }
+
+std::string ClientName(const RunOutcome& outcome) { return outcome.client.empty() ? "the client" : outcome.client[0]; }
+
+std::string ClockName(RunClock clock) { return clock == RunClock::kHost ? "host" : "virtual"; }
+
+std::string EndText(const ProgramEnd& end) {
+  if (end.signal == 0) return absl::StrCat("ended with status ", end.status);
+  const char* name = sigabbrev_np(end.signal);
+  return absl::StrCat("was killed by ",
+                      name != nullptr ? absl::StrCat("SIG", name) : absl::StrCat("signal ", end.signal), " (",
+                      strsignal(end.signal), "), status ", end.ShellStatus());
+}
+
+// "12.345 ms", in the largest unit that keeps a digit before the point.
+std::string TimeText(int64_t time_ns) {
+  if (time_ns >= 1'000'000'000) return absl::StrFormat("%.3f s", static_cast<double>(time_ns) / 1e9);
+  if (time_ns >= 1'000'000) return absl::StrFormat("%.3f ms", static_cast<double>(time_ns) / 1e6);
+  return absl::StrFormat("%.3f us", static_cast<double>(time_ns) / 1e3);
+}
+
+std::string RunText(const RunConfig& config) {
+  const bool replay = !config.replay_token.empty() || !config.replay_path.empty();
+  return absl::StrCat(replay ? "a replay" : absl::StrCat("seed ", config.seed), ", profile ", config.profile, ", ",
+                      config.cpus, config.cpus == 1 ? " CPU" : " CPUs", ", ", ClockName(config.clock), " clock",
+                      config.seeded_bug.empty() ? "" : absl::StrCat(", seeded bug ", config.seeded_bug));
+}
+
+// The flags without which the token would be refused.
+std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunReport& report) {
+  const RunConfig& config = outcome.config;
+  const RunConfig defaults;
+  std::vector<std::string> words = {"aiolab", "run"};
+  words.push_back(report.token_path.empty() ? absl::StrCat("--replay=", report.token)
+                                            : absl::StrCat("--replay=@", report.token_path));
+  if (config.profile != defaults.profile) words.push_back(absl::StrCat("--profile=", config.profile));
+  if (config.cpus != defaults.cpus) words.push_back(absl::StrCat("--cpus=", config.cpus));
+  if (!config.seeded_bug.empty()) words.push_back(absl::StrCat("--seeded-bug=", config.seeded_bug));
+  words.push_back("--");
+  words.insert(words.end(), outcome.client.begin(), outcome.client.end());
+  return words;
+}
+
+void AddOperations(const RunReport& report, Lines& lines) {
+  if (report.operations.empty()) {
+    lines.Add("  no request was submitted");
+    return;
+  }
+  lines.Add(absl::StrFormat("  %-12s %-14s %10s", "operation", "result", "count"));
+  for (const auto& [opcode, results] : report.operations) {
+    for (const auto& [result, count] : results) lines.Add(absl::StrFormat("  %-12s %-14s %10u", opcode, result, count));
+  }
+}
+
+void AddCounts(const RunReport& report, Lines& lines) {
+  lines.Add(absl::StrCat("  retries ", report.retries, ", kicks ", report.kicks, ", plugs ", report.plugs, ", bios ",
+                         report.bios));
+  lines.Add(
+      absl::StrCat("  virtual time ", TimeText(report.virtual_time_ns), ", real time ", TimeText(report.real_time_ns)));
+}
+
+void AddReplay(const RunOutcome& outcome, const RunReport& report, Lines& lines) {
+  if (!report.replayable) {
+    lines.Add(absl::StrCat("  this run cannot be replayed exactly",
+                           report.not_replayable_because.empty()
+                               ? ""
+                               : absl::StrCat(": ", absl::StrJoin(report.not_replayable_because, "; "))));
+  }
+  if (!report.token_path.empty()) {
+    lines.Add(absl::StrCat("  token in ", report.token_path));
+  } else if (!report.token.empty()) {
+    lines.Add(absl::StrCat("  token ", report.token));
+  }
+  const bool has_token = !report.token.empty() || !report.token_path.empty();
+  // With several processes there is a token for each, and no one command for them all.
+  if (report.replayable && has_token && outcome.ranks.size() == 1) {
+    lines.Add(absl::StrCat("  replay it with: ", ShellQuote(ReplayCommand(outcome, report))));
+  }
+}
+
+void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines) {
+  const std::string process = absl::StrCat("process ", files.rank, " (", files.command, ")");
+  if (!files.has_report) {
+    const bool still_runs = files.pid > 0 && kill(files.pid, 0) == 0;
+    lines.Add(absl::StrCat(process, still_runs ? " still runs, so there is no report of it"
+                                               : " was killed before it could write its report"));
+    return;
+  }
+  if (!files.report_error.ok()) {
+    lines.Add(absl::StrCat(process, " wrote a report that cannot be read: ", files.report_error.message()));
+    return;
+  }
+  lines.Add(absl::StrCat(process, ":"));
+  AddOperations(files.report, lines);
+  AddCounts(files.report, lines);
+  if (!files.report.trace_path.empty()) lines.Add(absl::StrCat("  trace in ", files.report.trace_path));
+  AddReplay(outcome, files.report, lines);
+  for (const std::string& finding : files.report.findings) {
+    lines.Add(absl::StrCat("FINDING in ", process, ":"));
+    for (const absl::string_view line : absl::StrSplit(absl::StripTrailingAsciiWhitespace(finding), '\n')) {
+      lines.Add(absl::StrCat("  ", line));
+    }
+  }
+}
+
+void AddNoProcess(const RunOutcome& outcome, Lines& lines) {
+  lines.Add("no process called io_setup, so nothing ran on the emulated kernel. Likely reasons:");
+  lines.Add(absl::StrCat("  - ", ClientName(outcome), " was not asked to use Linux AIO: fio needs --ioengine=libaio,"));
+  lines.Add("    qemu aio=native, nginx aio on; POSIX aio_* and io_uring are other interfaces");
+  lines.Add("  - it ended before it came to that: see its own messages");
+  lines.Add("  - the part that does the I/O is a static or set-user-id program, or was started with another");
+  lines.Add("    environment (sudo, env -i), so that LD_PRELOAD did not reach it");
+}
+
+}  // namespace
+
+RunReport Totals(const RunOutcome& outcome) {
+  RunReport totals;
+  totals.command = "all processes";
+  totals.replayable = true;
+  for (const RankFiles& files : outcome.ranks) {
+    if (!HasReport(files)) continue;
+    const RunReport& report = files.report;
+    for (const auto& [opcode, results] : report.operations) {
+      for (const auto& [result, count] : results) totals.operations[opcode][result] += count;
+    }
+    totals.retries += report.retries;
+    totals.kicks += report.kicks;
+    totals.plugs += report.plugs;
+    totals.bios += report.bios;
+    // Processes run side by side: the longest is the run's.
+    totals.virtual_time_ns = std::max(totals.virtual_time_ns, report.virtual_time_ns);
+    totals.real_time_ns = std::max(totals.real_time_ns, report.real_time_ns);
+    totals.replayable &= report.replayable;
+    totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
+  }
+  return totals;
+}
+
+bool EndedByFinding(const RunOutcome& outcome) {
+  return outcome.end.signal == 0 && outcome.end.status == kFindingExitStatus && !Totals(outcome).findings.empty();
+}
+
+int ExitStatus(const RunOutcome& outcome) {
+  if (!outcome.refusal.empty()) return kRefusedExitStatus;
+  return outcome.end.ShellStatus();  // kFindingExitStatus among them
+}
+
+std::string ShellQuote(const std::vector<std::string>& words) {
+  return absl::StrJoin(words, " ", [](std::string* out, const std::string& word) {
+    const bool is_plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+      return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+             absl::string_view("-_./:=@,+%").find(c) != std::string::npos;
+    });
+    absl::StrAppend(out, is_plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'"));
+  });
+}
+
+std::string TextReport(const RunOutcome& outcome) {
+  Lines lines;
+  if (!outcome.refusal.empty()) {
+    for (const absl::string_view line : absl::StrSplit(absl::StripTrailingAsciiWhitespace(outcome.refusal), '\n')) {
+      lines.Add(line);
+    }
+    return lines.text();
+  }
+  lines.Add(absl::StrCat(ClientName(outcome), " ",
+                         EndedByFinding(outcome)
+                             ? absl::StrCat("was ended by a finding (status ", kFindingExitStatus, ")")
+                             : EndText(outcome.end),
+                         "; ", RunText(outcome.config)));
+  if (outcome.ranks.empty()) AddNoProcess(outcome, lines);
+  for (const RankFiles& files : outcome.ranks) AddProcess(outcome, files, lines);
+  const auto reports = std::count_if(outcome.ranks.begin(), outcome.ranks.end(), HasReport);
+  if (reports > 1) {
+    const RunReport totals = Totals(outcome);
+    lines.Add(absl::StrCat("all ", reports, " processes together:"));
+    AddOperations(totals, lines);
+    AddCounts(totals, lines);
+  }
+  return lines.text();
+}
+
+std::string JsonReport(const RunOutcome& outcome) {
+  using Json = nlohmann::json;
+  const RunConfig& config = outcome.config;
+  Json processes = Json::array();
+  for (const RankFiles& files : outcome.ranks) {
+    if (HasReport(files)) {
+      Json process = Json::parse(RunReportToJson(files.report));
+      process["has_report"] = true;
+      processes.push_back(std::move(process));
+    } else {
+      Json process = {{"rank", files.rank}, {"command", files.command}, {"has_report", false}};
+      if (files.has_report) process["error"] = std::string(files.report_error.message());
+      processes.push_back(std::move(process));
+    }
+  }
+  const RunReport totals = Totals(outcome);
+  Json json = {
+      {"client", outcome.client},
+      {"exit_status", ExitStatus(outcome)},
+      {"client_status", outcome.end.signal == 0 ? Json(outcome.end.status) : Json(nullptr)},
+      {"client_signal", outcome.end.signal == 0 ? Json(nullptr) : Json(outcome.end.signal)},
+      {"ended_by_finding", EndedByFinding(outcome)},
+      {"refusal", outcome.refusal},
+      {"config",
+       {{"seed", config.seed},
+        {"profile", config.profile},
+        {"cpus", config.cpus},
+        {"clock", ClockName(config.clock)},
+        {"replay", !config.replay_token.empty() || !config.replay_path.empty()},
+        {"seeded_bug", config.seeded_bug}}},
+      {"processes", std::move(processes)},
+      {"totals",
+       {{"operations", totals.operations},
+        {"retries", totals.retries},
+        {"kicks", totals.kicks},
+        {"plugs", totals.plugs},
+        {"bios", totals.bios},
+        {"virtual_time_ns", totals.virtual_time_ns},
+        {"real_time_ns", totals.real_time_ns},
+        {"findings", totals.findings.size()}}},
+  };
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace aiolab

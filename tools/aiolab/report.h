@@ -1,0 +1,42 @@
+// What `aiolab run` says when the client has ended.
+#ifndef TOOLS_AIOLAB_REPORT_H_
+#define TOOLS_AIOLAB_REPORT_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/aiolab/client_process.h"
+#include "tools/aiolab/run_protocol.h"
+
+namespace aiolab {
+
+// One run, over.
+struct RunOutcome {
+  RunConfig config;
+  std::vector<std::string> client;  // argv
+  ProgramEnd end;
+  std::vector<RankFiles> ranks;
+  std::string refusal;  // why the preload library would not let the client start, or empty
+};
+
+// The sums over all processes that wrote a report.
+RunReport Totals(const RunOutcome& outcome);
+
+// True if the client's own process was ended by a finding in it.
+bool EndedByFinding(const RunOutcome& outcome);
+
+// What aiolab exits with: kRefusedExitStatus, kFindingExitStatus, or the client's own status as a shell would say it.
+int ExitStatus(const RunOutcome& outcome);
+
+// For people: several lines, each beginning with "aiolab: ".
+std::string TextReport(const RunOutcome& outcome);
+
+// The same as one line of JSON.
+std::string JsonReport(const RunOutcome& outcome);
+
+// `words` as a shell would read them back.
+std::string ShellQuote(const std::vector<std::string>& words);
+
+}  // namespace aiolab
+
+#endif  // TOOLS_AIOLAB_REPORT_H_

@@ -1,0 +1,214 @@
+#include "tools/aiolab/run_command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tools/aiolab/client_check.h"
+#include "tools/aiolab/files.h"
+#include "tools/aiolab/help.h"
+#include "tools/aiolab/install_paths.h"
+#include "tools/aiolab/wal_demo.h"
+
+namespace aiolab {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kPreloadLibrary[] = "tools/preload/libaiolab_preload.so";
+
+std::string EnvironmentVariable(const char* name) {
+  const char* value = getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// The directory of one run; it goes with all that is in it.
+class RunDirectory {
+ public:
+  static absl::StatusOr<std::unique_ptr<RunDirectory>> Make() {
+    std::error_code error;
+    const fs::path parent = fs::temp_directory_path(error);
+    if (error) return absl::FailedPreconditionError(absl::StrCat("TMPDIR names no directory: ", error.message()));
+    std::string path = (fs::absolute(parent) / "aiolab-run.XXXXXX").string();
+    if (mkdtemp(path.data()) == nullptr) return FileError(errno, path, "cannot be made (TMPDIR says where)");
+    return std::unique_ptr<RunDirectory>(new RunDirectory(path));
+  }
+  ~RunDirectory() {
+    std::error_code ignored;  // a process that outlives the run may be writing
+    fs::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+  const std::string path_;
+};
+
+absl::StatusOr<std::string> FindPreloadLibrary(const std::string& named) {
+  if (named.empty()) {
+    const absl::StatusOr<std::string> found = FindInstalled(kPreloadLibrary);
+    if (found.ok()) return found;
+    return absl::NotFoundError(absl::StrCat(found.status().message(), ". --preload-library=FILE names another"));
+  }
+  if (access(named.c_str(), R_OK) != 0)
+    return FileError(errno, absl::StrCat("--preload-library=", named), "cannot be read");
+  return fs::absolute(named).string();
+}
+
+// The absolute path of the trace, after seeing that it can be written.
+absl::StatusOr<std::string> CheckTracePath(const std::string& path) {
+  const fs::path absolute = fs::absolute(path);
+  const std::string flag = absl::StrCat("--trace=text:", path);
+  std::error_code error;
+  if (fs::is_directory(absolute, error)) return absl::InvalidArgumentError(absl::StrCat(flag, " is a directory"));
+  if (access(absolute.c_str(), F_OK) == 0) {
+    if (access(absolute.c_str(), W_OK) != 0) return FileError(errno, flag, "cannot be written");
+  } else if (access(absolute.parent_path().c_str(), W_OK | X_OK) != 0) {
+    return FileError(errno, flag, absl::StrCat("cannot be made in ", absolute.parent_path().string()));
+  }
+  return absolute.string();
+}
+
+absl::StatusOr<std::string> ReadReplay(const std::string& replay) {
+  if (replay.empty() || replay[0] != '@') return replay;
+  const absl::StatusOr<std::string> contents = ReadFile(replay.substr(1));
+  if (!contents.ok()) return absl::NotFoundError(absl::StrCat("--replay=@: ", contents.status().message()));
+  const std::string token(absl::StripAsciiWhitespace(*contents));
+  if (token.empty()) return absl::InvalidArgumentError(absl::StrCat("--replay=", replay, ": the file is empty"));
+  return token;
+}
+
+absl::Status CheckTokenText(const std::string& token) {
+  for (const char c : token) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
+      return absl::InvalidArgumentError(
+          "--replay: the token holds a blank or another character that no token has; was it cut or wrapped?");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The loader splits LD_PRELOAD at blanks and colons, so a library in a directory that has one goes by a link.
+absl::StatusOr<std::string> NameForLoader(const std::string& library, const std::string& run_dir) {
+  if (library.find_first_of(" :") == std::string::npos) return library;
+  const std::string link = run_dir + "/preload.so";
+  if (link.find_first_of(" :") != std::string::npos) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        library, ": LD_PRELOAD cannot name a file with a blank or a colon in its path, and TMPDIR has one too"));
+  }
+  if (symlink(library.c_str(), link.c_str()) != 0) return FileError(errno, link, "cannot be made");
+  return link;
+}
+
+// A token file in the run's directory would go with it.
+void KeepTokenFiles(const std::string& run_dir, std::vector<RankFiles>& ranks) {
+  for (RankFiles& rank : ranks) {
+    std::string& path = rank.report.token_path;
+    if (!absl::StartsWith(path, run_dir + "/")) continue;
+    std::string kept = (fs::path(run_dir).parent_path() / "aiolab-token.XXXXXX").string();
+    const int fd = mkstemp(kept.data());
+    if (fd < 0) continue;
+    close(fd);
+    std::error_code error;
+    fs::rename(path, kept, error);
+    if (!error) path = kept;
+  }
+}
+
+int Refuse(const absl::Status& status) {
+  fprintf(stderr, "aiolab run: %s\n", std::string(status.message()).c_str());
+  return kUsageExitStatus;
+}
+
+int RunClient(const RunOptions& options, const PreparedRun& run) {
+  const std::string path_variable = EnvironmentVariable("PATH");
+  const absl::StatusOr<std::string> path = FindClient(options.client[0], path_variable);
+  if (!path.ok()) return Refuse(path.status());
+  const absl::Status check = CheckClient(*path, path_variable);
+  if (!check.ok()) return Refuse(check);
+  const absl::StatusOr<RunOutcome> outcome = RunUnderModel(run, *path, options.client);
+  if (!outcome.ok()) return Refuse(outcome.status());
+  fputs((options.json ? JsonReport(*outcome) : TextReport(*outcome)).c_str(), stderr);
+  return ExitStatus(*outcome);
+}
+
+}  // namespace
+
+absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
+  PreparedRun run;
+  run.config.seed = options.seed;
+  run.config.profile = options.profile;
+  run.config.cpus = options.cpus;
+  run.config.clock = options.clock;
+  run.config.seeded_bug = options.seeded_bug;
+  if (!options.trace_path.empty()) {
+    absl::StatusOr<std::string> trace_path = CheckTracePath(options.trace_path);
+    if (!trace_path.ok()) return trace_path.status();
+    run.config.trace_format = "text";
+    run.config.trace_path = *std::move(trace_path);
+  }
+  absl::StatusOr<std::string> token = ReadReplay(options.replay);
+  if (!token.ok()) return token.status();
+  const absl::Status token_status = CheckTokenText(*token);
+  if (!token_status.ok()) return token_status;
+  (token->size() > kReplayTokenSizeMax ? run.replay_token : run.config.replay_token) = *std::move(token);
+  absl::StatusOr<std::string> library = FindPreloadLibrary(options.preload_library);
+  if (!library.ok()) return library.status();
+  run.preload_library = *std::move(library);
+  return run;
+}
+
+absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::string& path,
+                                         const std::vector<std::string>& argv) {
+  const absl::StatusOr<std::unique_ptr<RunDirectory>> directory = RunDirectory::Make();
+  if (!directory.ok()) return directory.status();
+  RunOutcome outcome;
+  outcome.config = run.config;
+  outcome.client = argv;
+  outcome.config.run_dir = (*directory)->path();
+  if (!run.replay_token.empty()) {
+    outcome.config.replay_path = outcome.config.run_dir + "/replay.token";
+    const absl::Status status = CreateFile(outcome.config.replay_path, run.replay_token);
+    if (!status.ok()) return status;
+  }
+  std::error_code ignored;
+  // An earlier run's trace would pass for this one's, if no process of this one makes a context.
+  if (fs::is_regular_file(run.config.trace_path, ignored)) fs::remove(run.config.trace_path, ignored);
+  const absl::StatusOr<std::string> library = NameForLoader(run.preload_library, outcome.config.run_dir);
+  if (!library.ok()) return library.status();
+  const std::string preloaded_before = EnvironmentVariable("LD_PRELOAD");
+  const absl::StatusOr<ProgramEnd> end = RunToItsEnd(
+      path, argv,
+      {{kRunVariable, SerializeRunConfig(outcome.config)},
+       {"LD_PRELOAD", preloaded_before.empty() ? *library : absl::StrCat(*library, ":", preloaded_before)}});
+  if (!end.ok()) return end.status();
+  outcome.end = *end;
+  outcome.refusal = ReadRefusal(outcome.config.run_dir);
+  outcome.ranks = ReadRankFiles(outcome.config.run_dir);
+  KeepTokenFiles(outcome.config.run_dir, outcome.ranks);
+  return outcome;
+}
+
+int RunCommand(const std::vector<std::string>& arguments) {
+  const absl::StatusOr<RunOptions> options = ParseRunArguments(arguments);
+  if (!options.ok()) return Refuse(options.status());
+  if (options->help) {
+    fputs(RunHelp().c_str(), stdout);
+    return 0;
+  }
+  const absl::StatusOr<PreparedRun> run = PrepareRun(*options);
+  if (!run.ok()) return Refuse(run.status());
+  if (!options->client.empty()) return RunClient(*options, *run);
+  const absl::StatusOr<int> status = RunWalDemo(*options, *run);
+  return status.ok() ? *status : Refuse(status.status());
+}
+
+}  // namespace aiolab

@@ -1,0 +1,34 @@
+// `aiolab run`: checks everything, then runs the client under the preload library and reports.
+#ifndef TOOLS_AIOLAB_RUN_COMMAND_H_
+#define TOOLS_AIOLAB_RUN_COMMAND_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tools/aiolab/report.h"
+#include "tools/aiolab/run_flags.h"
+
+namespace aiolab {
+
+// What a run needs and has been checked, before anything is started.
+struct PreparedRun {
+  RunConfig config;             // all but run_dir
+  std::string replay_token;     // too long for the environment; goes to a file
+  std::string preload_library;  // absolute
+};
+
+// INVALID_ARGUMENT, NOT_FOUND or FAILED_PRECONDITION with what the user has to mend.
+absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options);
+
+// Runs the program at `path` with `argv` under the preload library, in a directory of the run's own that is gone
+// afterwards.
+absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::string& path,
+                                         const std::vector<std::string>& argv);
+
+// The whole command. Returns what aiolab exits with.
+int RunCommand(const std::vector<std::string>& arguments);
+
+}  // namespace aiolab
+
+#endif  // TOOLS_AIOLAB_RUN_COMMAND_H_

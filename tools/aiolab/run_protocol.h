@@ -1,0 +1,131 @@
+// What `aiolab run` and the preload library inside the client's processes say to each other.
+//
+// Down: one environment variable, AIOLAB_RUN, holds the RunConfig. It is inherited by every process that the client
+// starts. Up: files in RunConfig::run_dir, a directory that lives as long as the run. A process claims a rank at its
+// first io_setup (file rank.N) and writes what it did when it ends (file report.N.json). Only the runner prints.
+//
+//   in the preload library, at load:        absl::StatusOr<RunConfig> config = ParseRunConfig(getenv(kRunVariable));
+//                                           if it cannot be obeyed: WriteRefusal(run_dir, why),
+//                                           _exit(kRefusedExitStatus)
+//   at the first io_setup of a process:     absl::StatusOr<int> rank = ClaimRank(config->run_dir);
+//   at its end:                             WriteRunReport(config->run_dir, report);
+//
+// Files are opened, written and renamed by raw system calls, so a library that interposes the C library's functions may
+// call everything here from inside its own.
+#ifndef TOOLS_AIOLAB_RUN_PROTOCOL_H_
+#define TOOLS_AIOLAB_RUN_PROTOCOL_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace aiolab {
+
+inline constexpr char kRunVariable[] = "AIOLAB_RUN";
+
+// The exit status of a process that the preload library ends because of a finding (a hang, a lost request), and of
+// `aiolab run` if that process was the client itself.
+inline constexpr int kFindingExitStatus = 3;
+
+// The exit status of a process whose preload library cannot obey the RunConfig. It leaves WriteRefusal's file behind
+// and ends before the client's main().
+inline constexpr int kRefusedExitStatus = 2;
+
+// A longer replay token goes to a file: one environment string may hold 128 KiB in all.
+inline constexpr size_t kReplayTokenSizeMax = 64 << 10;  // bytes
+
+enum class RunClock {
+  kVirtual,  // the model's time, which a replay repeats
+  kHost,     // the real clock behind the model's timers
+};
+
+struct RunConfig {
+  uint64_t seed = 1;
+  std::string profile = "retry";
+  int cpus = 4;  // of the emulated machine, at least 1
+  RunClock clock = RunClock::kVirtual;
+  std::string trace_format;  // "text", or empty for no trace
+  std::string trace_path;    // absolute; of rank 1, see TracePathOfRank
+  std::string replay_token;  // empty: not a replay. At most kReplayTokenSizeMax; a longer one is in replay_path
+  std::string replay_path;   // absolute
+  std::string seeded_bug;    // the name of a deliberate bug, or empty
+  std::string run_dir;       // absolute
+
+  friend bool operator==(const RunConfig&, const RunConfig&) = default;
+};
+
+// The value of AIOLAB_RUN: percent-encoded key=value pairs joined by '&'.
+std::string SerializeRunConfig(const RunConfig& config);
+
+// The inverse. INVALID_ARGUMENT names the key, the value and what would be right; an unknown or a missing key is an
+// error too, since it means that the runner and the preload library are of different builds.
+absl::StatusOr<RunConfig> ParseRunConfig(absl::string_view text);
+
+// The token to replay, from replay_token or from the file at replay_path; empty if this run is no replay.
+absl::StatusOr<std::string> ReadReplayToken(const RunConfig& config);
+
+// Takes the lowest free rank (1, 2, ...) of the run for the calling process; the claim also names its pid and command.
+// Ranks are in the order of the claims; processes may call at the same time.
+absl::StatusOr<int> ClaimRank(absl::string_view run_dir);
+
+// Where rank `rank` writes its trace: trace_path for 1, trace_path.N for the others; empty without a trace.
+std::string TracePathOfRank(const RunConfig& config, int rank);
+
+// What one process did. It holds no pid and no address, so that two runs of one token give the same report, except for
+// real_time_ns.
+struct RunReport {
+  int rank = 0;
+  std::string command;  // the process's name, as in /proc/self/comm
+  // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
+  std::map<std::string, std::map<std::string, uint64_t>> operations;
+  uint64_t retries = 0;  // attempts that ended in -EIOCBRETRY
+  uint64_t kicks = 0;    // wake-ups that queued a request for another attempt
+  uint64_t plugs = 0;    // blk_start_plug ... blk_finish_plug
+  uint64_t bios = 0;
+  int64_t virtual_time_ns = 0;
+  int64_t real_time_ns = 0;
+  bool replayable = false;
+  std::vector<std::string> not_replayable_because;  // empty if replayable
+  std::vector<std::string> findings;                // each may have several lines
+  std::string token;                                // to replay this process, or
+  std::string token_path;                           // the file that holds it
+  std::string trace_path;                           // empty: none was written
+
+  friend bool operator==(const RunReport&, const RunReport&) = default;
+};
+
+std::string RunReportToJson(const RunReport& report);
+absl::StatusOr<RunReport> RunReportFromJson(absl::string_view text);
+
+// Writes report.N.json, all of it or nothing.
+absl::Status WriteRunReport(absl::string_view run_dir, const RunReport& report);
+
+// Tells the runner why this run cannot be: an unknown profile, a token of another version. The first writer wins.
+absl::Status WriteRefusal(absl::string_view run_dir, absl::string_view why);
+
+// The runner's side: what the files of one rank say.
+struct RankFiles {
+  int rank = 0;
+  pid_t pid = 0;
+  std::string command;
+  bool has_report = false;    // false: the process was killed before it could write one, or still runs
+  absl::Status report_error;  // has_report, but it cannot be read
+  RunReport report;           // has_report and report_error.ok()
+};
+
+// Every rank that was claimed, from 1.
+std::vector<RankFiles> ReadRankFiles(absl::string_view run_dir);
+
+// What WriteRefusal wrote, or empty.
+std::string ReadRefusal(absl::string_view run_dir);
+
+}  // namespace aiolab
+
+#endif  // TOOLS_AIOLAB_RUN_PROTOCOL_H_
