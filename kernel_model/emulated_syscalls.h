@@ -1,0 +1,57 @@
+// The model behind the interface: what HostSyscalls is to the real kernel, this is to a Machine.
+#ifndef KERNEL_MODEL_EMULATED_SYSCALLS_H_
+#define KERNEL_MODEL_EMULATED_SYSCALLS_H_
+
+#include "kernel_model/machine.h"
+#include "uapi/syscalls.h"
+
+namespace aiolab {
+
+// Safe to use from any thread. With MachineOptions::host_files the file and poll calls go to the host; the machine runs
+// on while they wait.
+class EmulatedSyscalls : public Syscalls {
+ public:
+  // The machine must outlive this.
+  explicit EmulatedSyscalls(Machine& machine) : machine_(machine) {}
+
+  long io_setup(unsigned nr_events, aio_context_t* ctxp) override;
+  long io_destroy(aio_context_t ctx) override;
+  long io_submit(aio_context_t ctx, long nr, iocb** iocbpp) override;
+  long io_cancel(aio_context_t ctx, iocb* iocb, io_event* result) override;
+  long io_getevents(aio_context_t ctx, long min_nr, long nr, io_event* events, timespec* timeout) override;
+  long io_pgetevents(aio_context_t ctx, long min_nr, long nr, io_event* events, timespec* timeout,
+                     const aio_sigset* usig) override;
+
+  long openat(int dirfd, const char* pathname, int flags, mode_t mode) override;
+  long memfd_create(const char* name, unsigned flags) override;
+  long pipe2(int pipefd[2], int flags) override;
+  long eventfd2(unsigned initval, int flags) override;
+  long close(int fd) override;
+  long dup(int oldfd) override;
+  long fcntl(int fd, int cmd, unsigned long arg) override;
+  long read(int fd, void* buf, size_t count) override;
+  long write(int fd, const void* buf, size_t count) override;
+  long pread64(int fd, void* buf, size_t count, loff_t pos) override;
+  long pwrite64(int fd, const void* buf, size_t count, loff_t pos) override;
+  long preadv2(int fd, const iovec* iov, int iovcnt, loff_t pos, int flags) override;
+  long pwritev2(int fd, const iovec* iov, int iovcnt, loff_t pos, int flags) override;
+  long lseek(int fd, loff_t offset, int whence) override;
+  long fstat(int fd, struct stat* statbuf) override;
+  long ftruncate(int fd, loff_t length) override;
+  long fsync(int fd) override;
+  long fdatasync(int fd) override;
+  long unlinkat(int dirfd, const char* pathname, int flags) override;
+
+  long ppoll(pollfd* fds, nfds_t nfds, timespec* timeout, const sigset_t* sigmask, size_t sigsetsize) override;
+  long epoll_create1(int flags) override;
+  long epoll_ctl(int epfd, int op, int fd, epoll_event* event) override;
+  long epoll_pwait(int epfd, epoll_event* events, int maxevents, int timeout_ms, const sigset_t* sigmask,
+                   size_t sigsetsize) override;
+
+ private:
+  Machine& machine_;
+};
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_EMULATED_SYSCALLS_H_

@@ -1,0 +1,52 @@
+// Asynchronous I/O: contexts, requests, the completion ring and the io_* calls.
+//
+// Mirrors: fs/aio.c (6.18; the retry engine from 3.4, its wait-queue side from earlier 2.6).
+#ifndef KERNEL_MODEL_FS_AIO_H_
+#define KERNEL_MODEL_FS_AIO_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernel_model/fs/fs.h"
+#include "kernel_model/mm/aio_ring_arena.h"
+#include "uapi/aio_abi.h"
+
+namespace aiolab {
+
+struct kioctx;
+
+// A client's memory, and what AIO keeps with it.
+struct mm_struct {
+  std::vector<kioctx*> ioctx_table;  // by aio_ring::id; null where a context was
+  AioRingArena rings;
+  unsigned long aio_nr = 0;          // requests reserved by io_setup. Of this process only: see DIFFERENCES.md
+  unsigned long aio_max_nr = 65536;  // /proc/sys/fs/aio-max-nr
+  // Completed requests and refused submits by opcode and result class.
+  std::map<std::string, std::map<std::string, uint64_t>> operations;
+};
+
+// The system calls, on behalf of the current task. Results as in uapi/syscalls.h.
+long sys_io_setup(unsigned nr_events, aio_context_t* ctxp);
+long sys_io_destroy(aio_context_t ctx_id);
+long sys_io_submit(aio_context_t ctx_id, long nr, iocb** iocbpp);
+long sys_io_cancel(aio_context_t ctx_id, iocb* user_iocb, io_event* result);
+long sys_io_getevents(aio_context_t ctx_id, long min_nr, long nr, io_event* events, timespec* timeout);
+long sys_io_pgetevents(aio_context_t ctx_id, long min_nr, long nr, io_event* events, timespec* timeout,
+                       const aio_sigset* usig);
+
+// The last user of `mm` goes away: waits for every request that can end by itself.
+void exit_aio(mm_struct& mm);
+
+// Every request in flight that nothing can complete any more, in words, one a line; "" if there is none. Requires: the
+// executor has no events.
+std::string DescribeStuckRequests(const mm_struct& mm);
+
+// Forgets the contexts without completing anything: this is a child of fork.
+void ForgetContexts(mm_struct& mm);
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_FS_AIO_H_

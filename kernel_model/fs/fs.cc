@@ -1,0 +1,164 @@
+#include "kernel_model/fs/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "kernel_model/mm/uaccess.h"
+#include "uapi/aio_abi.h"
+
+namespace aiolab {
+namespace {
+
+// access_ok: the lower half of the address space is the client's.
+constexpr uint64_t kUserAddressLimit = uint64_t{1} << 47;
+
+bool AccessOk(const void* address, size_t len) {
+  const auto start = reinterpret_cast<uint64_t>(address);
+  return len <= kUserAddressLimit && start <= kUserAddressLimit - len;
+}
+
+// Calls `move` for each contiguous piece of the next `n` bytes until one is short, and advances by what was moved.
+template <typename Move>
+size_t ForEachPiece(iov_iter* iter, size_t n, Move move) {
+  n = std::min(n, iter->count);
+  size_t done = 0;
+  while (done < n) {
+    const iovec& segment = iter->segments[iter->segment];
+    const size_t left_in_segment = segment.iov_len - iter->segment_offset;
+    if (left_in_segment == 0) {
+      ++iter->segment;
+      iter->segment_offset = 0;
+      continue;
+    }
+    const size_t piece = std::min(left_in_segment, n - done);
+    const size_t moved = move(static_cast<char*>(segment.iov_base) + iter->segment_offset, piece, done);
+    iter->segment_offset += moved;
+    iter->count -= moved;
+    done += moved;
+    if (moved < piece) break;
+  }
+  return done;
+}
+
+}  // namespace
+
+int import_single_range(void* buf, size_t len, iov_iter* iter) {
+  len = std::min(len, MAX_RW_COUNT);
+  if (!AccessOk(buf, len)) return -EFAULT;
+  iter->segments.assign(1, iovec{buf, len});
+  iter->segment = 0;
+  iter->segment_offset = 0;
+  iter->count = len;
+  return 0;
+}
+
+int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
+  iter->segments.clear();
+  iter->segment = 0;
+  iter->segment_offset = 0;
+  iter->count = 0;
+  if (nr_segs == 0) return 0;
+  if (nr_segs > static_cast<size_t>(kUioMaxIov)) return -EINVAL;
+  iter->segments.resize(nr_segs);
+  if (copy_from_user(iter->segments.data(), user_iov, nr_segs * sizeof(iovec)) != 0) return -EFAULT;
+  // All lengths are looked at before any address.
+  for (const iovec& segment : iter->segments) {
+    if (static_cast<ssize_t>(segment.iov_len) < 0) return -EINVAL;
+  }
+  for (iovec& segment : iter->segments) {
+    if (!AccessOk(segment.iov_base, segment.iov_len)) return -EFAULT;
+    segment.iov_len = std::min(segment.iov_len, MAX_RW_COUNT - iter->count);
+    iter->count += segment.iov_len;
+  }
+  return 0;
+}
+
+size_t copy_to_iter(const void* from, size_t n, iov_iter* iter) {
+  return ForEachPiece(iter, n, [from](char* user, size_t piece, size_t done) {
+    return piece - copy_to_user(user, static_cast<const char*>(from) + done, piece);
+  });
+}
+
+size_t copy_from_iter(void* to, size_t n, iov_iter* iter) {
+  return ForEachPiece(iter, n, [to](char* user, size_t piece, size_t done) {
+    return piece - copy_from_user(static_cast<char*>(to) + done, user, piece);
+  });
+}
+
+size_t iov_iter_zero(size_t n, iov_iter* iter) {
+  static constexpr char kZeros[kPageSize] = {};
+  size_t total = 0;
+  while (n > 0) {
+    const size_t piece = std::min(n, sizeof(kZeros));
+    const size_t copied = copy_to_iter(kZeros, piece, iter);
+    total += copied;
+    if (copied < piece) break;
+    n -= piece;
+  }
+  return total;
+}
+
+void iov_iter_advance(iov_iter* iter, size_t n) {
+  ForEachPiece(iter, n, [](char*, size_t piece, size_t) { return piece; });
+}
+
+absl::InlinedVector<iovec, 4> iov_iter_next(const iov_iter& iter, size_t n) {
+  absl::InlinedVector<iovec, 4> next;
+  n = std::min(n, iter.count);
+  size_t offset = iter.segment_offset;
+  for (size_t i = iter.segment; n > 0; ++i, offset = 0) {
+    const size_t piece = std::min(iter.segments[i].iov_len - offset, n);
+    if (piece == 0) continue;
+    next.push_back({static_cast<char*>(iter.segments[i].iov_base) + offset, piece});
+    n -= piece;
+  }
+  return next;
+}
+
+int iocb_flags(const file& filp) {
+  int flags = 0;
+  if ((filp.f_flags & O_APPEND) != 0) flags |= IOCB_APPEND;
+  if ((filp.f_flags & O_DIRECT) != 0) flags |= IOCB_DIRECT;
+  if ((filp.f_flags & O_DSYNC) != 0) flags |= IOCB_DSYNC;
+  if ((filp.f_flags & O_SYNC) == O_SYNC) flags |= IOCB_SYNC;
+  return flags;
+}
+
+int rw_verify_area(const file& filp, loff_t pos, size_t count) {
+  if (static_cast<ssize_t>(count) < 0) return -EINVAL;
+  // A file without a position does not look at it.
+  if ((filp.f_mode & FMODE_PREAD) == 0) return 0;
+  if (pos < 0) return -EINVAL;
+  if (count > static_cast<uint64_t>(std::numeric_limits<loff_t>::max() - pos)) return -EINVAL;
+  return 0;
+}
+
+int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
+  constexpr int kSupported = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND | RWF_ATOMIC |
+                             RWF_DONTCACHE | RWF_NOSIGNAL;
+  if (flags == 0) return 0;
+  if ((flags & ~kSupported) != 0) return -EOPNOTSUPP;
+  if ((flags & RWF_APPEND) != 0 && (flags & RWF_NOAPPEND) != 0) return -EINVAL;
+  if ((flags & RWF_NOWAIT) != 0 && (iocb->ki_filp->f_mode & FMODE_NOWAIT) == 0) return -EOPNOTSUPP;
+  // No file of the model can write atomically or bypass its cache afterwards.
+  if ((flags & RWF_ATOMIC) != 0) return -EOPNOTSUPP;
+  if ((flags & RWF_DONTCACHE) != 0) return -EOPNOTSUPP;
+  (void)write;
+  int kiocb_flags = flags & (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOSIGNAL);
+  if ((flags & RWF_SYNC) != 0) kiocb_flags |= IOCB_DSYNC;
+  if ((flags & RWF_NOAPPEND) != 0 && (iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_flags &= ~IOCB_APPEND;
+  iocb->ki_flags |= kiocb_flags;
+  return 0;
+}
+
+void fput(file* filp) {
+  if (--filp->f_count > 0) return;
+  if (filp->f_op->release != nullptr) filp->f_op->release(filp);
+  delete filp;
+}
+
+}  // namespace aiolab

@@ -1,0 +1,126 @@
+// Tasks: who runs kernel code. Every client thread has one; so have the workers and the interrupts, which run on a
+// client's stack.
+//
+// Mirrors: include/linux/sched.h, as far as the model needs it.
+#ifndef KERNEL_MODEL_KERNEL_SCHED_H_
+#define KERNEL_MODEL_KERNEL_SCHED_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "kernel_model/kernel/workqueue.h"
+#include "kernel_model/profile.h"
+#include "kernel_model/sim/executor.h"
+#include "kernel_model/sim/seeded_bug.h"
+#include "kernel_model/sim/trace.h"
+
+namespace aiolab {
+
+struct blk_plug;
+struct kernel_state;
+struct mm_struct;
+struct files_struct;
+
+struct task_struct {
+  kernel_state* kernel = nullptr;
+  std::string comm;                // as traces show it
+  int cpu = 0;                     // where it runs now, 0..nr_cpus-1
+  mm_struct* mm = nullptr;         // whose memory user copies mean; null in an interrupt and in a worker without use_mm
+  files_struct* files = nullptr;   // whose fds fget means
+  blk_plug* plug = nullptr;        // bios held back until blk_finish_plug or until the task sleeps
+  Sleeper sleeper;                 // where its thread waits on the host
+  std::atomic<bool> sigpending{};  // a signal wants to end an interruptible sleep
+  int host_tid = 0;                // the thread, for looking whether it still lives; 0 for workers and interrupts
+};
+
+// What the model counts for its report. All are events since the machine was made.
+struct kernel_stats {
+  uint64_t retries = 0;  // attempts that ended with -EIOCBRETRY
+  uint64_t kicks = 0;    // wake-ups of a waiting request
+  uint64_t plugs = 0;    // blk_start_plug that took effect
+  uint64_t bios = 0;     // bios sent to a device
+};
+
+// What every part of the model stands on: the clock, the choices, the trace and the workqueues. Owned by the Machine.
+struct kernel_state {
+  kernel_state(Executor& executor, Chooser& chooser, Trace& trace, const Profile& profile, SeededBug bug, int nr_cpus)
+      : executor(executor),
+        chooser(chooser),
+        trace(trace),
+        profile(profile),
+        bug(bug),
+        nr_cpus(nr_cpus),
+        system_wq(*this, "kworker/events"),
+        aio_wq(*this, "kworker/aio") {
+    irq.kernel = this;
+    irq.comm = "irq";
+  }
+
+  Executor& executor;
+  Chooser& chooser;
+  Trace& trace;
+  const Profile& profile;
+  const SeededBug bug;
+  const int nr_cpus;  // possible CPUs
+  workqueue_struct system_wq;
+  workqueue_struct aio_wq;  // runs the retries
+  task_struct irq;          // what interrupts run as
+  kernel_stats stats;
+  // Called before a task sleeps: flushes its plug. Set by the block layer.
+  void (*sched_submit_work)(task_struct& task) = nullptr;
+};
+
+// The task on whose behalf kernel code runs on this thread; null outside the model.
+inline thread_local task_struct* current_task = nullptr;
+inline task_struct& current() { return *current_task; }
+inline kernel_state& current_kernel() { return *current_task->kernel; }
+
+// Makes `task` the current one for a scope.
+class ScopedCurrent {
+ public:
+  explicit ScopedCurrent(task_struct& task);
+  ~ScopedCurrent();
+  ScopedCurrent(const ScopedCurrent&) = delete;
+  ScopedCurrent& operator=(const ScopedCurrent&) = delete;
+
+ private:
+  task_struct* const outer_;
+};
+
+inline int smp_processor_id() { return current().cpu; }
+
+// Adds to the trace under the current task and time. The fields are evaluated only if the trace is on.
+#define TRACE_EVENT(name, ...)                                         \
+  do {                                                                 \
+    ::aiolab::kernel_state& trace_kernel = ::aiolab::current_kernel(); \
+    if (trace_kernel.trace.enabled()) {                                \
+      trace_kernel.trace.SetTime(trace_kernel.executor.NowNs());       \
+      trace_kernel.trace.Add(name, __VA_ARGS__);                       \
+    }                                                                  \
+  } while (false)
+
+enum class SleepResult { kDone, kTimedOut, kSignal, kStuck };
+
+// Sleeps until `condition` holds, `deadline_ns` (executor time) passes or, if `interruptible`, a signal comes. Flushes
+// the task's plug first, as a task that sleeps must not hold back what it waits for. Only clients may sleep: in a
+// worker or an interrupt this is a bug of the model and aborts.
+SleepResult schedule_until(absl::FunctionRef<bool()> condition, int64_t deadline_ns, bool interruptible);
+
+// Lets `task` look at its condition again.
+void wake_up_process(task_struct& task);
+
+// A bug of the model, never of the client: says where and aborts.
+[[noreturn]] void BugAt(const char* file, int line, const char* condition);
+#define BUG_ON(condition)                              \
+  do {                                                 \
+    if (condition) [[unlikely]]                        \
+      ::aiolab::BugAt(__FILE__, __LINE__, #condition); \
+  } while (false)
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_KERNEL_SCHED_H_

@@ -1,0 +1,151 @@
+// One emulated machine with one client process on it: the composition root. It owns every kernel "global" (the clock,
+// the workqueues, aio_nr, the disks, the files) and lets client threads in.
+//
+//   SeededChooser chooser(7);
+//   Machine machine({.chooser = &chooser});
+//   EmulatedSyscalls kernel(machine);     // a Syscalls, as HostSyscalls is
+//
+#ifndef KERNEL_MODEL_MACHINE_H_
+#define KERNEL_MODEL_MACHINE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "kernel_model/fs/aio.h"
+#include "kernel_model/kernel/sched.h"
+#include "kernel_model/profile.h"
+#include "kernel_model/sim/chooser.h"
+#include "kernel_model/sim/executor.h"
+#include "kernel_model/sim/seeded_bug.h"
+#include "kernel_model/sim/trace.h"
+
+namespace aiolab {
+
+struct MachineOptions {
+  Chooser* chooser = nullptr;  // required; must outlive the machine
+  const Profile* profile = &kDefaultProfile;
+  SeededBug bug = SeededBug::kNone;
+  int nr_cpus = 4;  // possible CPUs, at least 1: io_setup sizes its rings by them
+  ClockMode clock = ClockMode::kVirtual;
+  TraceSink* trace_sink = nullptr;  // null: no trace; must outlive the machine
+  // The fds are the host's (hostfs), as under the preload library. Otherwise the machine has files of its own.
+  bool host_files = false;
+  // Told when a client waits for what can never happen (`certain`), or for what nothing known will bring. True ends the
+  // wait; false goes on waiting. Default: print the finding and abort.
+  std::function<bool(const std::string& finding, bool certain)> on_stuck;
+  // Whether another thread of the client may still enter. Default: whether another thread that has entered is alive.
+  std::function<bool()> other_threads;
+  int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
+};
+
+class Machine {
+ public:
+  explicit Machine(MachineOptions options);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  // A client thread inside the machine, for a scope: takes the baton, becomes current, charges the cost of a system
+  // call and runs what is due before and after. `syscall` (a literal, "io_submit") goes into the trace as sys_enter_
+  // and sys_exit_. Not recursive.
+  class Entry {
+   public:
+    Entry(Machine& machine, const char* syscall);
+    ~Entry();
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    // Notes the result for the trace and gives it back.
+    long Return(long result) {
+      result_ = result;
+      return result;
+    }
+
+   private:
+    Machine& machine_;
+    const char* const syscall_;
+    long result_ = 0;
+  };
+
+  kernel_state& kernel() { return kernel_; }
+  mm_struct& mm() { return mm_; }
+  files_struct& files() { return *files_; }
+  Trace& trace() { return trace_; }
+
+  // Virtual (or host) nanoseconds since the machine was made. Takes no lock.
+  int64_t NowNs() const { return executor_.NowNs(); }
+
+  // The calling thread has made at least one call on this machine.
+  bool IsClientThread() const;
+  // The calling thread is inside the machine now, for example in a signal handler that interrupted it there.
+  static bool InsideModel() { return current_task != nullptr; }
+  // Ends an interruptible sleep of the calling thread with EINTR, now or at its next. Async-signal-safe. Requires:
+  // InsideModel().
+  static void InterruptCurrent();
+  // Takes back an InterruptCurrent() that has been delivered.
+  void ClearInterrupt();
+
+  // A look at a clock, or another call that the model has nothing to do with: costs a little virtual time and runs what
+  // is due.
+  int64_t LookAtClock();
+
+  enum class WaitResult {
+    kReady,     // ready() is true
+    kTimedOut,  // the deadline has passed, in NowNs() time
+    kIdle,      // the model has nothing left to do before the deadline: only the host can wake the caller
+    kInterrupted,
+  };
+  // Runs the model while the calling thread waits for something of the host: until ready(), the deadline, or until
+  // nothing is left to run. Never sleeps on the host with the virtual clock.
+  WaitResult RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
+  // Time has passed on the host while the thread slept there: virtual time follows.
+  void AdvanceTo(int64_t when_ns);
+
+  // Runs one event, for a client that looks at its ring in memory and makes no call. False if there is none, or a
+  // client is inside.
+  bool Tick();
+  uint64_t entries() const { return entries_; }
+  bool has_events() const { return executor_.has_events(); }
+
+  // What the last thread's exit or an exec does: waits for every request in flight that can end by itself, then drops
+  // the contexts.
+  void ExitAio();
+
+  // In a child of fork: drops the parent's contexts, requests and locks. Called by Entry too, when it finds itself in a
+  // child.
+  void AfterForkInChild();
+
+  // Two client threads have been inside: the order in which they came is not in the recording.
+  bool had_several_threads() const { return threads_seen_ > 1; }
+
+  // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
+  std::map<std::string, std::map<std::string, uint64_t>> Operations() const;
+
+  // Drops the modelled page cache, as /proc/sys/vm/drop_caches does.
+  void DropCaches();
+
+ private:
+  friend class Entry;
+  task_struct& ThisTask();
+  std::string FindStuck();
+  bool OtherThreadsAlive();
+
+  const MachineOptions options_;
+  const uint64_t id_;
+  Executor executor_;
+  Trace trace_;
+  kernel_state kernel_;
+  mm_struct mm_;
+  std::unique_ptr<files_struct> files_;
+  std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
+  char* fork_canary_;  // a page that the kernel clears in a child: non-zero in the parent
+  uint64_t entries_ = 0;
+  int threads_seen_ = 0;
+};
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_MACHINE_H_

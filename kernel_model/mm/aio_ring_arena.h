@@ -1,0 +1,42 @@
+// Where completion rings live: pages that kernel and client share, at addresses that become context ids.
+//
+// Differs: in the kernel each ring is a mapping of its own. Here all are slices of one shared mapping, because a
+// process may hold more contexts than it may have mappings (vm.max_map_count).
+#ifndef KERNEL_MODEL_MM_AIO_RING_ARENA_H_
+#define KERNEL_MODEL_MM_AIO_RING_ARENA_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+
+namespace aiolab {
+
+// Thread-compatible. A child of fork still sees the parent's rings, as in the kernel, and makes its own elsewhere.
+class AioRingArena {
+ public:
+  AioRingArena() = default;
+  ~AioRingArena();
+  AioRingArena(const AioRingArena&) = delete;
+  AioRingArena& operator=(const AioRingArena&) = delete;
+
+  // `pages` zeroed pages, readable and writable; null if there is no more room.
+  void* Map(size_t pages);
+  // Gives them back; their contents are gone. Requires: from Map with the same number of pages.
+  void Unmap(void* ring, size_t pages);
+
+  // In a child of fork: the slices are the parent's; the next Map() starts an arena of the child's own.
+  void AfterForkInChild();
+
+ private:
+  bool Reserve();
+
+  char* base_ = nullptr;
+  size_t size_ = 0;      // bytes
+  size_t used_end_ = 0;  // bytes from base_ that were ever handed out
+  int forks_ = 0;        // how often this process descends from one with an arena: each tries another address
+  std::multimap<size_t, size_t> free_;  // pages -> offset of a free slice
+};
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_MM_AIO_RING_ARENA_H_

@@ -1,0 +1,110 @@
+// The only nondeterminism there is. Whatever a program does not determine (which of two completions lands first, how
+// long a request took) is a question put to one Chooser, in call order. A run is its list of answers.
+//
+//   SeededChooser chooser(/*seed=*/7);
+//   uint32_t slot = chooser.Choose(Choice::kLatency, 64, "sim_disk/read");   // 0..63, recorded
+//   Recording run = chooser.recording();
+//   ReplayChooser again(run, [](const std::string& why) { ... });            // asks the same, answers the same
+#ifndef KERNEL_MODEL_SIM_CHOOSER_H_
+#define KERNEL_MODEL_SIM_CHOOSER_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace aiolab {
+
+// What a question is about. The numbers are part of the replay token's format.
+enum class Choice : uint8_t {
+  kOrder = 0,    // which of several things that are due at once runs first
+  kLatency = 1,  // how long a request takes, as a quantile of the device's distribution
+  kCpu = 2,      // on which CPU a task or an interrupt runs
+};
+
+// Thread-compatible: the model asks one question at a time.
+class Chooser {
+ public:
+  // A place that asks, and what it may be answered. Part of the recording: a replay that meets another question has
+  // left the run.
+  struct Site {
+    Choice kind;
+    uint32_t count;
+    uint16_t name_hash;
+    friend bool operator==(const Site&, const Site&) = default;
+  };
+
+  struct Answer {
+    uint32_t site;  // index into Recording::sites
+    uint32_t value;
+    friend bool operator==(const Answer&, const Answer&) = default;
+  };
+
+  struct Recording {
+    std::vector<Site> sites;
+    std::vector<Answer> answers;
+    friend bool operator==(const Recording&, const Recording&) = default;
+  };
+
+  virtual ~Chooser() = default;
+
+  // Returns a number in [0, count). `site` names the asking place; the same place always uses the same name. A question
+  // with one possible answer is neither asked nor recorded. Requires: count >= 1.
+  uint32_t Choose(Choice kind, uint32_t count, absl::string_view site);
+
+  const Recording& recording() const { return recording_; }
+
+  // Sixteen bits of a site's name, the same in every build.
+  static uint16_t HashSiteName(absl::string_view site);
+
+ protected:
+  // Answers a question with count >= 2. `site.name_hash` identifies `name`.
+  virtual uint32_t Pick(const Site& site, absl::string_view name) = 0;
+
+ private:
+  uint32_t SiteIndex(const Site& site);
+
+  Recording recording_;
+};
+
+// Answers at random, the same way for the same seed on every machine.
+class SeededChooser : public Chooser {
+ public:
+  explicit SeededChooser(uint64_t seed) : state_(seed) {}
+
+ protected:
+  uint32_t Pick(const Site& site, absl::string_view name) override;
+
+ private:
+  uint64_t state_;
+};
+
+// Gives the recorded answers again. The first question that differs from the recorded one (another site, kind or count,
+// or one more than were recorded) calls `on_divergence` with what differs; if that returns, every further answer is 0.
+class ReplayChooser : public Chooser {
+ public:
+  ReplayChooser(Recording recorded, std::function<void(const std::string&)> on_divergence)
+      : recorded_(std::move(recorded)), on_divergence_(std::move(on_divergence)) {}
+
+  bool diverged() const { return diverged_; }
+  // True once every recorded answer has been given.
+  bool finished() const { return position_ == recorded_.answers.size(); }
+
+ protected:
+  uint32_t Pick(const Site& site, absl::string_view name) override;
+
+ private:
+  const Recording recorded_;
+  const std::function<void(const std::string&)> on_divergence_;
+  size_t position_ = 0;
+  bool diverged_ = false;
+};
+
+// How `kind` is written in messages and traces: "order", "latency", "cpu".
+absl::string_view ChoiceName(Choice kind);
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_SIM_CHOOSER_H_

@@ -1,0 +1,279 @@
+#include "kernel_model/sim/executor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+#include "uapi/raw_syscall.h"
+
+namespace aiolab {
+namespace {
+
+constexpr int64_t kNanosecondsPerSecond = 1000000000;
+
+// While other threads may bring work, a thread that polls the host's files looks up this often.
+constexpr int64_t kWatchSliceNs = 2'000'000;
+
+}  // namespace
+
+// Not through the C library, whose clock_gettime a preload library replaces and whose vDSO reads a time-stamp counter
+// that may trap.
+int64_t HostMonotonicNs() {
+  timespec now;
+  RawSyscall(__NR_clock_gettime, CLOCK_MONOTONIC, &now);
+  return now.tv_sec * kNanosecondsPerSecond + now.tv_nsec;
+}
+
+Executor::Executor(Chooser& chooser, Options options)
+    : chooser_(chooser), options_(std::move(options)), host_start_ns_(HostMonotonicNs()) {}
+
+int64_t Executor::NowNs() const {
+  return options_.clock == ClockMode::kVirtual ? now_ns_ : HostMonotonicNs() - host_start_ns_;
+}
+
+void Executor::Charge(int64_t cpu_ns) {
+  if (options_.clock == ClockMode::kVirtual) now_ns_ += cpu_ns;
+}
+
+void Executor::At(Event& event, int64_t when_ns) {
+  Cancel(event);
+  event.when_ns = std::max(when_ns, NowNs());
+  event.sequence = next_sequence_++;
+  heap_.push_back(&event);
+  event.position = heap_.size() - 1;
+  HeapUp(event.position);
+}
+
+bool Executor::Cancel(Event& event) {
+  if (!armed(event)) return false;
+  if (event.position == Event::kInTieGroup) {
+    tie_group_.erase(std::find(tie_group_.begin(), tie_group_.end(), &event));
+  } else {
+    HeapRemove(event.position);
+  }
+  event.position = Event::kIdle;
+  return true;
+}
+
+int64_t Executor::NextEventNs() const {
+  if (!tie_group_.empty()) return tie_group_.front()->when_ns;
+  return heap_.empty() ? kNoDeadline : heap_.front()->when_ns;
+}
+
+// Takes the event that runs next off the queue. Everything due at the same time is in the tie group first, in the order
+// of arming, so that the question and its answer mean the same in every run.
+Executor::Event* Executor::Next() {
+  const int64_t when_ns = NextEventNs();
+  while (!heap_.empty() && heap_.front()->when_ns == when_ns) {
+    Event* tied = heap_.front();
+    HeapRemove(0);
+    tied->position = Event::kInTieGroup;
+    tie_group_.push_back(tied);
+  }
+  const uint32_t chosen =
+      chooser_.Choose(Choice::kOrder, static_cast<uint32_t>(tie_group_.size()), "executor/due_at_the_same_time");
+  Event* next = tie_group_[chosen];
+  tie_group_.erase(tie_group_.begin() + chosen);
+  next->position = Event::kIdle;
+  return next;
+}
+
+void Executor::RunNext(Event& event) {
+  ++events_run_;
+  running_event_ = true;
+  event.run(event);
+  running_event_ = false;
+}
+
+void Executor::RunDue() {
+  if (running_event_) abort();
+  if (has_watches()) PollWatches();
+  while (NextEventNs() <= NowNs()) RunNext(*Next());
+}
+
+void Executor::AdvanceTo(int64_t when_ns) {
+  while (NextEventNs() <= when_ns) {
+    Event* next = Next();
+    if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, next->when_ns);
+    RunNext(*next);
+  }
+  if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, when_ns);
+}
+
+Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
+  if (running_event_) abort();  // kernel work never blocks
+  int64_t idle_since_ns = -1;
+  for (;;) {
+    // Before the look at the condition, so that a wake-up between that look and the sleep is not lost.
+    const uint32_t ticket = me.Prepare();
+    if (wait.done()) return StopReason::kDone;
+    if (wait.interrupted != nullptr && (*wait.interrupted)()) return StopReason::kInterrupted;
+    if (baton_.contended()) {
+      baton_.Unlock();
+      baton_.Lock();
+    }
+    if (has_watches()) {
+      PollWatches();
+      if (wait.done()) return StopReason::kDone;
+    }
+
+    const int64_t next_ns = NextEventNs();
+    if (next_ns <= wait.deadline_ns && next_ns != kNoDeadline) {
+      idle_since_ns = -1;
+      if (options_.clock == ClockMode::kVirtual) {
+        now_ns_ = std::max(now_ns_, next_ns);
+      } else if (const int64_t until_ns = next_ns - NowNs(); until_ns > 0) {
+        if (HostSleep(me, until_ns) == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) {
+          return StopReason::kInterrupted;
+        }
+        continue;
+      }
+      RunNext(*Next());
+      continue;
+    }
+
+    int64_t timeout_ns = -1;
+    bool lone = false;
+    if (wait.deadline_ns != kNoDeadline) {
+      timeout_ns = wait.deadline_ns - NowNs();
+      if (options_.clock == ClockMode::kVirtual && (next_ns != kNoDeadline || !OutsideChance())) timeout_ns = 0;
+      if (timeout_ns <= 0) {
+        if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, wait.deadline_ns);
+        return StopReason::kTimedOut;
+      }
+    } else {
+      const std::string stuck = options_.find_stuck ? options_.find_stuck() : "";
+      if (!stuck.empty() && options_.on_stuck && options_.on_stuck(stuck, /*certain=*/true)) return StopReason::kStuck;
+      lone = !OutsideChance();
+      if (lone) {
+        if (idle_since_ns < 0) idle_since_ns = HostMonotonicNs();
+        timeout_ns = options_.stuck_grace_ns - (HostMonotonicNs() - idle_since_ns);
+        if (timeout_ns <= 0) {
+          const std::string nobody =
+              "nothing in the model is due, and no other thread, file or signal has come to wake the client";
+          if (options_.on_stuck && options_.on_stuck(nobody, /*certain=*/false)) return StopReason::kStuck;
+          timeout_ns = -1;
+        }
+      }
+    }
+
+    // Re-check under the same ticket: a wake-up since Prepare() ends the sleep at once.
+    idle_.push_back(&me);
+    const bool watch = has_watches();
+    Sleeper::Result result;
+    if (watch) {
+      result = HostSleep(me, timeout_ns);
+    } else {
+      baton_.Unlock();
+      result = me.Sleep(ticket, timeout_ns);
+      baton_.Lock();
+    }
+    idle_.erase(std::find(idle_.begin(), idle_.end(), &me));
+    if (result == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) return StopReason::kInterrupted;
+  }
+}
+
+// Waits on the host with the baton released: in poll when files are watched, otherwise on the futex.
+Sleeper::Result Executor::HostSleep(Sleeper& me, int64_t timeout_ns) {
+  if (!has_watches()) {
+    const uint32_t ticket = me.Prepare();
+    baton_.Unlock();
+    const Sleeper::Result result = me.Sleep(ticket, timeout_ns);
+    baton_.Lock();
+    return result;
+  }
+  std::vector<pollfd> fds;
+  fds.reserve(watches_.size());
+  for (const HostWatch* watch : watches_) fds.push_back({watch->fd, watch->events, 0});
+  if (options_.other_threads && options_.other_threads() && (timeout_ns < 0 || timeout_ns > kWatchSliceNs)) {
+    timeout_ns = kWatchSliceNs;
+  }
+  timespec timeout = {timeout_ns / kNanosecondsPerSecond, timeout_ns % kNanosecondsPerSecond};
+  baton_.Unlock();
+  const long ready = RawSyscall(__NR_ppoll, fds.data(), fds.size(), timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
+  baton_.Lock();
+  if (ready == -EINTR) return Sleeper::Result::kInterrupted;
+  return ready == 0 ? Sleeper::Result::kTimedOut : Sleeper::Result::kWoken;
+}
+
+void Executor::Unwatch(HostWatch& watch) {
+  watches_.erase(std::remove(watches_.begin(), watches_.end(), &watch), watches_.end());
+}
+
+void Executor::PollWatches() {
+  std::vector<pollfd> fds;
+  fds.reserve(watches_.size());
+  for (const HostWatch* watch : watches_) fds.push_back({watch->fd, watch->events, 0});
+  timespec no_wait = {0, 0};
+  if (RawSyscall(__NR_ppoll, fds.data(), fds.size(), &no_wait, nullptr, 0) <= 0) return;
+  // A callback may remove its own watch or another's.
+  const std::vector<HostWatch*> watches = watches_;
+  for (size_t i = 0; i < fds.size(); ++i) {
+    if (fds[i].revents == 0) continue;
+    if (std::find(watches_.begin(), watches_.end(), watches[i]) == watches_.end()) continue;
+    watches[i]->ready(*watches[i], fds[i].revents);
+  }
+}
+
+bool Executor::OutsideChance() const { return has_watches() || (options_.other_threads && options_.other_threads()); }
+
+void Executor::Enter() { baton_.Lock(); }
+
+// Somebody has to run what this thread leaves behind; a client that sleeps inside the model is there for it.
+void Executor::Leave() {
+  if (!idle_.empty() && has_events()) idle_.front()->Wake();
+  baton_.Unlock();
+}
+
+void Executor::ResetAfterFork() {
+  for (Event* event : heap_) event->position = Event::kIdle;
+  for (Event* event : tie_group_) event->position = Event::kIdle;
+  heap_.clear();
+  tie_group_.clear();
+  watches_.clear();
+  idle_.clear();
+  running_event_ = false;
+  new (&baton_) Baton;
+}
+
+void Executor::HeapUp(size_t i) {
+  while (i > 0) {
+    const size_t parent = (i - 1) / 2;
+    if (!Before(*heap_[i], *heap_[parent])) break;
+    std::swap(heap_[i], heap_[parent]);
+    heap_[i]->position = i;
+    heap_[parent]->position = parent;
+    i = parent;
+  }
+}
+
+void Executor::HeapDown(size_t i) {
+  for (;;) {
+    size_t first = i;
+    for (const size_t child : {2 * i + 1, 2 * i + 2}) {
+      if (child < heap_.size() && Before(*heap_[child], *heap_[first])) first = child;
+    }
+    if (first == i) break;
+    std::swap(heap_[i], heap_[first]);
+    heap_[i]->position = i;
+    heap_[first]->position = first;
+    i = first;
+  }
+}
+
+void Executor::HeapRemove(size_t i) {
+  Event* last = heap_.back();
+  heap_.pop_back();
+  if (i == heap_.size()) return;
+  heap_[i] = last;
+  last->position = i;
+  HeapUp(i);
+  HeapDown(last->position);
+}
+
+}  // namespace aiolab
