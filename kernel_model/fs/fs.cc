@@ -2,13 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
 #include "uapi/aio_abi.h"
+#include "uapi/raw_syscall.h"
 
 namespace aiolab {
 namespace {
@@ -16,9 +20,11 @@ namespace {
 // access_ok: the lower half of the address space is the client's.
 constexpr uint64_t kUserAddressLimit = uint64_t{1} << 47;
 
-bool AccessOk(const void* address, size_t len) {
-  const auto start = reinterpret_cast<uint64_t>(address);
-  return len <= kUserAddressLimit && start <= kUserAddressLimit - len;
+// The soft limit, in bytes.
+uint64_t FileSizeLimit() {
+  rlimit64 limit = {};
+  RawSyscall(__NR_prlimit64, 0, RLIMIT_FSIZE, nullptr, &limit);
+  return limit.rlim_cur;
 }
 
 // Calls `move` for each contiguous piece of the next `n` bytes until one is short, and advances by what was moved.
@@ -46,9 +52,14 @@ size_t ForEachPiece(iov_iter* iter, size_t n, Move move) {
 
 }  // namespace
 
+bool access_ok(const void* address, size_t len) {
+  const auto start = reinterpret_cast<uint64_t>(address);
+  return len <= kUserAddressLimit && start <= kUserAddressLimit - len;
+}
+
 int import_single_range(void* buf, size_t len, iov_iter* iter) {
   len = std::min(len, MAX_RW_COUNT);
-  if (!AccessOk(buf, len)) return -EFAULT;
+  if (!access_ok(buf, len)) return -EFAULT;
   iter->segments.assign(1, iovec{buf, len});
   iter->segment = 0;
   iter->segment_offset = 0;
@@ -70,7 +81,7 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
     if (static_cast<ssize_t>(segment.iov_len) < 0) return -EINVAL;
   }
   for (iovec& segment : iter->segments) {
-    if (!AccessOk(segment.iov_base, segment.iov_len)) return -EFAULT;
+    if (!access_ok(segment.iov_base, segment.iov_len)) return -EFAULT;
     segment.iov_len = std::min(segment.iov_len, MAX_RW_COUNT - iter->count);
     iter->count += segment.iov_len;
   }
@@ -128,10 +139,8 @@ int iocb_flags(const file& filp) {
   return flags;
 }
 
-int rw_verify_area(const file& filp, loff_t pos, size_t count) {
+int rw_verify_area(const file&, loff_t pos, size_t count) {
   if (static_cast<ssize_t>(count) < 0) return -EINVAL;
-  // A file without a position does not look at it.
-  if ((filp.f_mode & FMODE_PREAD) == 0) return 0;
   if (pos < 0) return -EINVAL;
   if (count > static_cast<uint64_t>(std::numeric_limits<loff_t>::max() - pos)) return -EINVAL;
   return 0;
@@ -155,8 +164,38 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
   return 0;
 }
 
+int inode::truncate(loff_t) { return -EINVAL; }
+
+ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
+  if (from->count == 0) return 0;
+  // A retried request has passed, and where it was told to begin is where it goes on.
+  if (from->segment != 0 || from->segment_offset != 0) return static_cast<ssize_t>(from->count);
+  if ((iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_pos = iocb->ki_filp->f_inode->i_size;
+  const auto pos = static_cast<uint64_t>(iocb->ki_pos);
+  const uint64_t limit = FileSizeLimit();
+  if (pos >= limit) {
+    send_sig(SIGXFSZ);
+    return -EFBIG;
+  }
+  if (iocb->ki_pos >= MAX_LFS_FILESIZE) return -EFBIG;
+  const uint64_t room = std::min<uint64_t>(limit, MAX_LFS_FILESIZE) - pos;
+  from->count = std::min<uint64_t>(from->count, room);
+  return static_cast<ssize_t>(from->count);
+}
+
+int inode_newsize_ok(const inode& node, loff_t size) {
+  if (size <= node.i_size || static_cast<uint64_t>(size) <= FileSizeLimit()) return 0;
+  send_sig(SIGXFSZ);
+  return -EFBIG;
+}
+
 void fput(file* filp) {
   if (--filp->f_count > 0) return;
+  while (!list_empty(&filp->f_ep)) {
+    file_watcher* watcher = list_entry(filp->f_ep.next, file_watcher, entry);
+    list_del_init(&watcher->entry);
+    watcher->released(watcher);
+  }
   if (filp->f_op->release != nullptr) filp->f_op->release(filp);
   delete filp;
 }

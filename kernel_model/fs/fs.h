@@ -21,8 +21,12 @@ using fmode_t = unsigned;
 
 inline constexpr fmode_t FMODE_READ = 0x1;
 inline constexpr fmode_t FMODE_WRITE = 0x2;
-inline constexpr fmode_t FMODE_PREAD = 0x8;         // has a position: pread works
-inline constexpr fmode_t FMODE_NOWAIT = 0x8000000;  // RWF_NOWAIT means something here
+inline constexpr fmode_t FMODE_LSEEK = 0x4;
+inline constexpr fmode_t FMODE_PREAD = 0x8;  // has a position: pread works
+inline constexpr fmode_t FMODE_PWRITE = 0x10;
+inline constexpr fmode_t FMODE_PATH = 0x4000;           // O_PATH: a place in the tree, no file
+inline constexpr fmode_t FMODE_CAN_ODIRECT = 0x400000;  // takes O_DIRECT
+inline constexpr fmode_t FMODE_NOWAIT = 0x8000000;      // RWF_NOWAIT means something here
 
 inline constexpr size_t kPageSize = 4096;
 inline constexpr unsigned kPageShift = 12;
@@ -30,9 +34,15 @@ inline constexpr unsigned kPageShift = 12;
 inline constexpr size_t MAX_RW_COUNT = 0x7ffff000;
 inline constexpr int kUioMaxIov = 1024;
 
+// The largest position of a file.
+inline constexpr loff_t MAX_LFS_FILESIZE = 0x7fffffffffffffff;
+
 struct file;
 struct inode;
 struct kiocb;
+
+// Whether `len` bytes at `address` lie in the client's half of the address space.
+bool access_ok(const void* address, size_t len);
 
 // The client's buffers of one request, and how far it has come.
 struct iov_iter {
@@ -114,12 +124,32 @@ struct file_operations {
   int (*fsync)(file* filp, int datasync, fsync_state* state) = nullptr;
   __poll_t (*poll)(file* filp, poll_table_struct* pt) = nullptr;
   void (*release)(file* filp) = nullptr;
+  // The old style, which AIO cannot use: tried before the iterators by read and write. `ppos` is null for a file
+  // without a position.
+  ssize_t (*read)(file* filp, char* buf, size_t count, loff_t* ppos) = nullptr;
+  ssize_t (*write)(file* filp, const char* buf, size_t count, loff_t* ppos) = nullptr;
+  loff_t (*llseek)(file* filp, loff_t offset, int whence) = nullptr;
 };
 
 struct inode {
   virtual ~inode() = default;
+  // Sets the size. 0, -EINVAL for what is no regular file, -EFBIG.
+  virtual int truncate(loff_t size);
+  // Whether it may be opened for writing, mode bits aside: 0 or -EACCES.
+  virtual int permission(bool write) { return static_cast<void>(write), 0; }
+
   mode_t i_mode = 0;
   loff_t i_size = 0;
+  uint64_t i_ino = 0;
+  unsigned i_nlink = 1;
+  uint64_t i_blocks = 0;                   // of 512 bytes
+  const file_operations* i_fop = nullptr;  // of the files that openat makes from it
+};
+
+// Somebody who has to know when a file goes away, without keeping it: an epoll set.
+struct file_watcher {
+  list_head entry;
+  void (*released)(file_watcher* watcher) = nullptr;
 };
 
 struct file {
@@ -130,7 +160,8 @@ struct file {
   loff_t f_pos = 0;
   std::shared_ptr<inode> f_inode;
   int f_count = 1;
-  int64_t f_id = 0;  // as traces name it, by order of first use
+  int64_t f_id = 0;  // as traces name it, by order of opening
+  list_head f_ep;    // file_watchers
 };
 
 inline file* get_file(file* filp) {
@@ -151,8 +182,17 @@ inline __poll_t vfs_poll(file* filp, poll_table_struct* pt) {
 // The ki_flags that O_* flags of the open file mean.
 int iocb_flags(const file& filp);
 
-// Checks position and length as the kernel does before it calls the file. 0 or -EINVAL or -EOVERFLOW.
+// Checks position and length as the kernel does before it calls the file. A file without a position is asked about 0 by
+// read and write, and about aio_offset by AIO. 0 or -EINVAL.
 int rw_verify_area(const file& filp, loff_t pos, size_t count);
+
+// What a write to a regular file has to respect before it starts: O_APPEND, RLIMIT_FSIZE (-EFBIG and SIGXFSZ) and the
+// largest position. May shorten the iterator. Returns the bytes left to write, 0 for none, or -errno. A later attempt
+// of the same request passes unchecked.
+ssize_t generic_write_checks(kiocb* iocb, iov_iter* from);
+
+// Whether a file may be made `size` bytes long: 0, or -EFBIG and SIGXFSZ.
+int inode_newsize_ok(const inode& node, loff_t size);
 
 // Something that io_submit's RESFD can signal: an eventfd of the model or of the host.
 struct eventfd_ctx {
