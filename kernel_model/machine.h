@@ -25,6 +25,8 @@
 
 namespace aiolab {
 
+class HostFiles;
+
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
   const Profile* profile = &kDefaultProfile;
@@ -73,6 +75,8 @@ class Machine {
   kernel_state& kernel() { return kernel_; }
   mm_struct& mm() { return mm_; }
   files_struct& files() { return *files_; }
+  // Null unless the files are the host's.
+  HostFiles* host_files() { return host_files_; }
   Trace& trace() { return trace_; }
 
   // Virtual (or host) nanoseconds since the machine was made. Takes no lock.
@@ -139,7 +143,9 @@ class Machine {
   Trace trace_;
   kernel_state kernel_;
   mm_struct mm_;
+  const std::unique_ptr<block_device> disk_;
   std::unique_ptr<files_struct> files_;
+  HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
   char* fork_canary_;  // a page that the kernel clears in a child: non-zero in the parent
   uint64_t entries_ = 0;

@@ -5,17 +5,18 @@
 #define KERNEL_MODEL_FS_AIO_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "kernel_model/fs/fs.h"
 #include "kernel_model/mm/aio_ring_arena.h"
 #include "uapi/aio_abi.h"
 
 namespace aiolab {
 
+struct aio_kiocb;
 struct kioctx;
 
 // A client's memory, and what AIO keeps with it.
@@ -24,9 +25,22 @@ struct mm_struct {
   AioRingArena rings;
   unsigned long aio_nr = 0;          // requests reserved by io_setup. Of this process only: see DIFFERENCES.md
   unsigned long aio_max_nr = 65536;  // /proc/sys/fs/aio-max-nr
-  // Completed requests and refused submits by opcode and result class.
-  std::map<std::string, std::map<std::string, uint64_t>> operations;
+  // Completed requests and refused submits. The key is an AioOperationKey.
+  absl::flat_hash_map<uint32_t, uint64_t> operations;
+  std::vector<aio_kiocb*> kiocb_cachep;  // requests to use again
+  int64_t next_request_id = 1;
+  int64_t next_context_id = 1;
+
+  ~mm_struct();
 };
+
+// What became of a request: its opcode, and 0 if it moved all its bytes, 1 if fewer, otherwise its errno plus 1.
+inline constexpr uint32_t kAioOperationOk = 0;
+inline constexpr uint32_t kAioOperationShort = 1;
+inline uint32_t AioOperationKey(uint16_t opcode, uint32_t outcome) { return (uint32_t{opcode} << 16) | outcome; }
+
+// "PREAD", or "opcode 9" for one that there is not.
+std::string AioOpcodeName(uint16_t opcode);
 
 // The system calls, on behalf of the current task. Results as in uapi/syscalls.h.
 long sys_io_setup(unsigned nr_events, aio_context_t* ctxp);

@@ -109,6 +109,8 @@ inline void poll_wait(file* filp, wait_queue_head* head, poll_table_struct* pt) 
 // An fsync in steps: a worker cannot sleep, so the flush that it waits for calls it again.
 struct fsync_state {
   wait_queue_entry* wait = nullptr;  // null: the caller may sleep
+  wait_queue_head flush_done;
+  bool flush_started = false;
   bool flushed = false;
   int error = 0;
 };

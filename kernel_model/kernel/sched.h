@@ -21,6 +21,7 @@
 namespace aiolab {
 
 struct blk_plug;
+struct block_device;
 struct kernel_state;
 struct mm_struct;
 struct files_struct;
@@ -70,6 +71,7 @@ struct kernel_state {
   workqueue_struct aio_wq;  // runs the retries
   task_struct irq;          // what interrupts run as
   kernel_stats stats;
+  block_device* disk = nullptr;  // the machine's one disk
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
 };

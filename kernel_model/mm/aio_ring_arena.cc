@@ -26,7 +26,9 @@ constexpr uintptr_t kArenaAddress = 0x7ea000000000;
 }  // namespace
 
 AioRingArena::~AioRingArena() {
-  if (base_ != nullptr) RawSyscall(__NR_munmap, base_, size_);
+  if (base_ == nullptr) return;
+  RawSyscall(__NR_munmap, base_, size_);
+  RawSyscall(__NR_munmap, kernel_base_, size_);
 }
 
 bool AioRingArena::Reserve() {
@@ -44,7 +46,15 @@ bool AioRingArena::Reserve() {
       base_ = reinterpret_cast<char*>(mapped);
       break;
     }
-    if (base_ != nullptr) break;
+    if (base_ == nullptr) continue;
+    const long view = RawSyscall(__NR_mmap, nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (view < 0 && view > -4096) {
+      RawSyscall(__NR_munmap, base_, size_);
+      base_ = nullptr;
+      continue;
+    }
+    kernel_base_ = reinterpret_cast<char*>(view);
+    break;
   }
   RawSyscall(__NR_close, fd);
   return base_ != nullptr;
@@ -68,7 +78,7 @@ void* AioRingArena::Map(size_t pages) {
 void AioRingArena::Unmap(void* ring, size_t pages) {
   // Gives the memory back, and takes it from the client: one that still reads a destroyed ring gets its SIGSEGV, as
   // from the kernel. Splitting the mapping can fail when there are very many; then the pages read as zeros.
-  RawSyscall(__NR_madvise, ring, pages * kPageBytes, MADV_REMOVE);
+  RawSyscall(__NR_madvise, KernelView(ring), pages * kPageBytes, MADV_REMOVE);
   RawSyscall(__NR_mprotect, ring, pages * kPageBytes, PROT_NONE);
   free_.emplace(pages, static_cast<size_t>(static_cast<char*>(ring) - base_));
 }

@@ -24,16 +24,20 @@ class AioRingArena {
   // Gives them back; their contents are gone. Requires: from Map with the same number of pages.
   void Unmap(void* ring, size_t pages);
 
+  // The kernel's own view of `ring`'s pages, which stays when the client unmaps, moves or protects its view.
+  void* KernelView(void* ring) const { return kernel_base_ + (static_cast<char*>(ring) - base_); }
+
   // In a child of fork: the slices are the parent's; the next Map() starts an arena of the child's own.
   void AfterForkInChild();
 
  private:
   bool Reserve();
 
-  char* base_ = nullptr;
-  size_t size_ = 0;      // bytes
-  size_t used_end_ = 0;  // bytes from base_ that were ever handed out
-  int forks_ = 0;        // how often this process descends from one with an arena: each tries another address
+  char* base_ = nullptr;         // where the client sees the rings
+  char* kernel_base_ = nullptr;  // the same pages again
+  size_t size_ = 0;              // bytes
+  size_t used_end_ = 0;          // bytes from base_ that were ever handed out
+  int forks_ = 0;                // how often this process descends from one with an arena: each tries another address
   std::multimap<size_t, size_t> free_;  // pages -> offset of a free slice
 };
 

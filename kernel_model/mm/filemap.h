@@ -17,24 +17,25 @@ struct address_space;
 struct folio;
 
 struct address_space_operations {
-  // Move up to `n` bytes at `pos` between the file and the iterator, which advances by what was moved. Return the bytes
-  // moved (fewer than `n`: end of file, a bad address or no space) or -errno if none was.
-  ssize_t (*read_range)(file* filp, loff_t pos, iov_iter* iter, size_t n) = nullptr;
-  ssize_t (*write_range)(file* filp, loff_t pos, iov_iter* iter, size_t n) = nullptr;
+  // Move up to `n` bytes at iocb->ki_pos between the file and the iterator, which advances by what was moved; ki_pos
+  // stays. Return the bytes moved (fewer than `n`: end of file, a bad address or no space), or -errno if none was.
+  ssize_t (*read_range)(kiocb* iocb, iov_iter* iter, size_t n) = nullptr;
+  ssize_t (*write_range)(kiocb* iocb, iov_iter* iter, size_t n) = nullptr;
   // The file's size now.
   loff_t (*size)(file* filp) = nullptr;
 };
 
 // The cached pages of one inode. Memory is used for pages that were touched only.
 struct address_space {
-  explicit address_space(const address_space_operations& a_ops) : a_ops(a_ops) {}
+  explicit address_space(const address_space_operations& a_ops);
   ~address_space();
   address_space(const address_space&) = delete;
   address_space& operator=(const address_space&) = delete;
 
   const address_space_operations& a_ops;
-  // False: every page is always there, as on tmpfs.
-  bool backed_by_device = true;
+  // Asks the device for `nr` pages from `first`, on behalf of `iocb`; folio_end_read follows when they are there. Null:
+  // every page is always there, as on tmpfs.
+  void (*readahead)(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t nr) = nullptr;
   absl::flat_hash_map<uint64_t, std::unique_ptr<folio>> i_pages;  // by page index
 };
 
@@ -46,6 +47,9 @@ struct address_space {
 // Mirrors: generic_file_read_iter, generic_file_write_iter.
 ssize_t filemap_read(kiocb* iocb, iov_iter* iter, address_space& mapping);
 ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping);
+
+// `nr` pages from `first` have come: whoever waits for one is woken.
+void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr);
 
 // Forgets every page that nobody waits for, so that the next request finds them absent.
 void invalidate_mapping_pages(address_space& mapping);

@@ -1,0 +1,68 @@
+// From a file's I/O to a device: bios, and the plug that holds them back until a batch is complete.
+//
+// Mirrors: include/linux/bio.h, include/linux/blkdev.h, block/blk-core.c.
+// Differs: a bio is its own request: nothing is merged yet, and there is no request queue between plug and device.
+#ifndef KERNEL_MODEL_BLOCK_BLOCK_H_
+#define KERNEL_MODEL_BLOCK_BLOCK_H_
+
+#include <cstdint>
+
+#include "kernel_model/fs/fs.h"
+#include "kernel_model/kernel/list.h"
+#include "kernel_model/kernel/sched.h"
+
+namespace aiolab {
+
+enum class BioOp { kRead, kReadMeta, kWrite, kFlush };
+
+struct bio {
+  BioOp op = BioOp::kRead;
+  file* bi_file = nullptr;  // a reference of the bio's own
+  loff_t bi_pos = 0;        // in the file, bytes
+  size_t bi_size = 0;       // bytes
+  // Called in interrupt context when the device is done, or has failed (bi_status: 0 or -errno). Frees the bio.
+  void (*bi_end_io)(bio* bio) = nullptr;
+  void* bi_private = nullptr;
+  int bi_status = 0;
+  int64_t bi_id = 0;       // as traces name it
+  int64_t bi_request = 0;  // the AIO request that it was made for, as traces name it; 0: none
+  list_head bi_plug_entry;
+  struct Completion : Executor::Event {
+    bio* owner;
+    kernel_state* kernel;
+  } bi_completion;
+};
+
+// Something that bios can be sent to.
+struct block_device {
+  virtual ~block_device() = default;
+  // Takes the bio; its bi_end_io will be called once.
+  virtual void submit(bio* bio) = 0;
+};
+
+// Bios that a task holds back. Lives on the stack of whoever starts it.
+struct blk_plug {
+  list_head bios;
+  int count = 0;
+};
+
+// Takes a reference to `filp`.
+bio* bio_alloc(BioOp op, file* filp, loff_t pos, size_t size);
+void bio_put(bio* bio);
+
+// Puts the bio into the current task's plug, or sends it on if there is none.
+void submit_bio(bio* bio);
+
+// Until blk_finish_plug, submit_bio holds the current task's bios back. A plug inside a plug does nothing.
+void blk_start_plug(blk_plug* plug);
+void blk_finish_plug(blk_plug* plug);
+
+// Sends on what the task holds back. Called when it sleeps, too.
+void blk_flush_plug(task_struct& task);
+
+// The letters that block tracepoints use: R, RM, W, F.
+const char* Rwbs(const bio& bio);
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_BLOCK_BLOCK_H_

@@ -1,0 +1,19 @@
+// Requests that go past the page cache.
+//
+// Mirrors: fs/direct-io.c.
+#ifndef KERNEL_MODEL_FS_DIRECT_IO_H_
+#define KERNEL_MODEL_FS_DIRECT_IO_H_
+
+#include "kernel_model/fs/fs.h"
+#include "kernel_model/mm/filemap.h"
+
+namespace aiolab {
+
+// Sends the whole request to the device in one bio on the client's own buffers. When the device is done, `a_ops` moves
+// the bytes, in interrupt context, and ki_complete is called: -EIOCBQUEUED. A synchronous request sleeps until then and
+// returns the result.
+ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space_operations& a_ops);
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_FS_DIRECT_IO_H_

@@ -1,0 +1,332 @@
+#include "kernel_model/fs/hostfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "kernel_model/block/block.h"
+#include "kernel_model/fs/direct_io.h"
+#include "kernel_model/fs/mpage.h"
+#include "uapi/aio_abi.h"
+#include "uapi/errno_name.h"
+#include "uapi/raw_syscall.h"
+
+#ifndef BLKGETSIZE64
+#define BLKGETSIZE64 _IOR(0x12, 114, size_t)
+#endif
+
+namespace aiolab {
+
+struct HostInode : inode {
+  explicit HostInode(const address_space_operations& a_ops) : mapping(a_ops) {}
+  address_space mapping;
+};
+
+struct HostFile : file {
+  int host_fd = -1;
+  bool owns_fd = false;  // a duplicate of ours, to be closed
+  kernel_state* kernel = nullptr;
+  // For files that become ready by what happens outside.
+  wait_queue_head wait;
+  struct Watch : Executor::HostWatch {
+    HostFile* owner;
+  } watch;
+  bool watching = false;
+};
+
+namespace {
+
+HostFile& Host(file* filp) { return *static_cast<HostFile*>(filp); }
+HostInode& Inode(file* filp) { return *static_cast<HostInode*>(filp->f_inode.get()); }
+
+long HostPoll(int fd, short events) {
+  pollfd poll = {fd, events, 0};
+  timespec no_wait = {0, 0};
+  const long ready = RawSyscall(__NR_ppoll, &poll, 1, &no_wait, nullptr, 0);
+  return ready > 0 ? poll.revents : 0;
+}
+
+// The flags of one request that the real kernel has to see. Not RWF_NOWAIT: whether a request would wait is the model's
+// to say.
+int HostRwFlags(const kiocb& iocb) {
+  int flags = 0;
+  if ((iocb.ki_flags & IOCB_SYNC) != 0) {
+    flags |= RWF_SYNC;
+  } else if ((iocb.ki_flags & IOCB_DSYNC) != 0) {
+    flags |= RWF_DSYNC;
+  }
+  if ((iocb.ki_flags & IOCB_APPEND) != 0) flags |= RWF_APPEND;
+  return flags;
+}
+
+ssize_t HostRw(long nr, kiocb* iocb, iov_iter* iter, size_t n, loff_t pos) {
+  const absl::InlinedVector<iovec, 4> segments = iov_iter_next(*iter, n);
+  const int flags = nr == __NR_pwritev2 ? HostRwFlags(*iocb) : 0;
+  const long moved = RawSyscall(nr, Host(iocb->ki_filp).host_fd, segments.data(), segments.size(), pos, 0, flags);
+  if (moved > 0) iov_iter_advance(iter, static_cast<size_t>(moved));
+  return moved;
+}
+
+ssize_t HostReadRange(kiocb* iocb, iov_iter* iter, size_t n) {
+  return HostRw(__NR_preadv2, iocb, iter, n, iocb->ki_pos);
+}
+ssize_t HostWriteRange(kiocb* iocb, iov_iter* iter, size_t n) {
+  return HostRw(__NR_pwritev2, iocb, iter, n, iocb->ki_pos);
+}
+
+loff_t HostSize(file* filp) {
+  const int fd = Host(filp).host_fd;
+  if (S_ISBLK(filp->f_inode->i_mode)) {
+    uint64_t size = 0;
+    return RawSyscall(__NR_ioctl, fd, BLKGETSIZE64, &size) == 0 ? static_cast<loff_t>(size) : 0;
+  }
+  struct stat status;
+  return RawSyscall(__NR_fstat, fd, &status) == 0 ? status.st_size : 0;
+}
+
+constexpr address_space_operations kHostAops = {HostReadRange, HostWriteRange, HostSize};
+
+ssize_t HostReadIter(kiocb* iocb, iov_iter* iter) {
+  if ((iocb->ki_flags & IOCB_DIRECT) != 0) return blockdev_direct_IO(iocb, iter, kHostAops);
+  return filemap_read(iocb, iter, Inode(iocb->ki_filp).mapping);
+}
+
+ssize_t HostWriteIter(kiocb* iocb, iov_iter* iter) {
+  if ((iocb->ki_flags & IOCB_DIRECT) != 0) return blockdev_direct_IO(iocb, iter, kHostAops);
+  return filemap_write(iocb, iter, Inode(iocb->ki_filp).mapping);
+}
+
+void FlushEndIo(bio* bio) {
+  auto* const state = static_cast<fsync_state*>(bio->bi_private);
+  state->flushed = true;
+  state->error = bio->bi_status;
+  bio_put(bio);
+  wake_up_all(state->flush_done);
+}
+
+// The device's flush takes the model's time; the real one follows when that is over.
+int HostFsync(file* filp, int datasync, fsync_state* state) {
+  if (!state->flush_started) {
+    state->flush_started = true;
+    bio* const flush = bio_alloc(BioOp::kFlush, filp, 0, 0);
+    flush->bi_private = state;
+    flush->bi_end_io = FlushEndIo;
+    submit_bio(flush);
+  }
+  if (!state->flushed) {
+    if (state->wait != nullptr) {
+      add_wait_queue(state->flush_done, state->wait);
+      return -EIOCBRETRY;
+    }
+    wait_event(state->flush_done, [state] { return state->flushed; });
+  }
+  if (state->error != 0) return state->error;
+  return static_cast<int>(RawSyscall(datasync != 0 ? __NR_fdatasync : __NR_fsync, Host(filp).host_fd));
+}
+
+void StopWatchingIfUnwanted(HostFile& host) {
+  if (!host.watching || waitqueue_active(host.wait)) return;
+  host.kernel->executor.Unwatch(host.watch);
+  host.watching = false;
+}
+
+void HostReady(Executor::HostWatch& watch, short revents) {
+  HostFile& host = *static_cast<HostFile::Watch&>(watch).owner;
+  ScopedCurrent in_interrupt(host.kernel->irq);
+  get_file(&host);
+  wake_up_all(host.wait, static_cast<uint32_t>(revents));
+  StopWatchingIfUnwanted(host);
+  fput(&host);
+}
+
+void WatchFor(HostFile& host, short events) {
+  if (!host.watching) {
+    host.watch.events = 0;
+    host.kernel->executor.Watch(host.watch);
+    host.watching = true;
+  }
+  host.watch.events = static_cast<short>(host.watch.events | events);
+}
+
+// A file without pages: ready or not.
+ssize_t StreamIter(kiocb* iocb, iov_iter* iter, long nr, short wanted) {
+  HostFile& host = Host(iocb->ki_filp);
+  for (;;) {
+    if (HostPoll(host.host_fd, wanted) != 0) {
+      const loff_t pos = (iocb->ki_filp->f_mode & FMODE_PREAD) != 0 ? iocb->ki_pos : -1;
+      return HostRw(nr, iocb, iter, iter->count, pos);
+    }
+    if ((iocb->ki_filp->f_flags & O_NONBLOCK) != 0 || (iocb->ki_flags & IOCB_NOWAIT) != 0) return -EAGAIN;
+    WatchFor(host, wanted);
+    if (iocb->ki_wait != nullptr) {
+      iocb->ki_waits_for = nullptr;  // something outside the model
+      add_wait_queue(host.wait, iocb->ki_wait);
+      return -EIOCBRETRY;
+    }
+    const SleepResult slept = wait_event(
+        host.wait, [&] { return HostPoll(host.host_fd, wanted) != 0; }, kNoDeadline, /*interruptible=*/true);
+    StopWatchingIfUnwanted(host);
+    if (slept == SleepResult::kSignal) return -ERESTARTSYS;
+  }
+}
+
+ssize_t StreamReadIter(kiocb* iocb, iov_iter* iter) { return StreamIter(iocb, iter, __NR_preadv2, POLLIN); }
+ssize_t StreamWriteIter(kiocb* iocb, iov_iter* iter) { return StreamIter(iocb, iter, __NR_pwritev2, POLLOUT); }
+
+__poll_t StreamPoll(file* filp, poll_table_struct* pt) {
+  HostFile& host = Host(filp);
+  poll_wait(filp, &host.wait, pt);
+  const auto wanted = static_cast<short>(pt != nullptr && pt->_key != 0 ? pt->_key : POLLIN | POLLOUT | POLLPRI);
+  if (waitqueue_active(host.wait)) WatchFor(host, wanted);
+  return static_cast<__poll_t>(HostPoll(host.host_fd, wanted));
+}
+
+void HostRelease(file* filp) {
+  HostFile& host = Host(filp);
+  if (host.watching) host.kernel->executor.Unwatch(host.watch);
+  if (host.owns_fd) RawSyscall(__NR_close, host.host_fd);
+}
+
+constexpr file_operations kPagedOps = {.name = "hostfs",
+                                       .read_iter = HostReadIter,
+                                       .write_iter = HostWriteIter,
+                                       .fsync = HostFsync,
+                                       .release = HostRelease};
+constexpr file_operations kStreamOps = {.name = "host stream",
+                                        .read_iter = StreamReadIter,
+                                        .write_iter = StreamWriteIter,
+                                        .poll = StreamPoll,
+                                        .release = HostRelease};
+// An eventfd has no write_iter in the kernel, nor has /dev/full.
+constexpr file_operations kReadOnlyStreamOps = {
+    .name = "host eventfd", .read_iter = StreamReadIter, .poll = StreamPoll, .release = HostRelease};
+constexpr file_operations kDirectoryOps = {.name = "host directory", .fsync = HostFsync, .release = HostRelease};
+
+bool IsEventfd(int fd) {
+  char target[64] = {};
+  const std::string path = absl::StrCat("/proc/self/fd/", fd);
+  const long n = RawSyscall(__NR_readlink, path.c_str(), target, sizeof(target) - 1);
+  return n > 0 && absl::string_view(target, static_cast<size_t>(n)) == "anon_inode:[eventfd]";
+}
+
+const file_operations* OperationsOf(int fd, const struct stat& status) {
+  if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)) return &kPagedOps;
+  if (S_ISDIR(status.st_mode)) return &kDirectoryOps;
+  constexpr dev_t kDevFull = (1 << 8) | 7;
+  if (S_ISCHR(status.st_mode) && status.st_rdev == kDevFull) return &kReadOnlyStreamOps;
+  return IsEventfd(fd) ? &kReadOnlyStreamOps : &kStreamOps;
+}
+
+struct HostEventfd : eventfd_ctx {
+  explicit HostEventfd(file* filp) : filp(filp) {}
+  ~HostEventfd() override { fput(filp); }
+  void signal() override {
+    // As in the kernel, a counter that is full stays full, and nobody waits for it.
+    const uint64_t one = 1;
+    if ((HostPoll(Host(filp).host_fd, POLLOUT) & POLLOUT) != 0) {
+      RawSyscall(__NR_write, Host(filp).host_fd, &one, sizeof(one));
+    }
+  }
+  file* const filp;
+};
+
+}  // namespace
+
+HostFiles::~HostFiles() {
+  for (const auto& [fd, host] : by_fd_)
+    fput(host);  // tidy: allow hash-iteration: the order in which references go is not seen
+}
+
+std::shared_ptr<HostInode> HostFiles::InodeOf(const struct stat& status) {
+  std::shared_ptr<HostInode>& slot = inodes_[{status.st_dev, status.st_ino}];
+  if (slot == nullptr) {
+    slot = std::make_shared<HostInode>(kHostAops);
+    slot->i_mode = status.st_mode;
+    slot->mapping.readahead = mpage_readahead;
+  }
+  return slot;
+}
+
+file* HostFiles::fget(int fd) {
+  const long flags = RawSyscall(__NR_fcntl, fd, F_GETFL);
+  struct stat status;
+  if (flags < 0 || (flags & O_PATH) != 0 || RawSyscall(__NR_fstat, fd, &status) < 0) return nullptr;
+  const bool paged = S_ISREG(status.st_mode) || S_ISBLK(status.st_mode);
+
+  HostFile*& slot = by_fd_[fd];
+  const unsigned f_flags = static_cast<unsigned>(flags);
+  if (slot != nullptr) {
+    const bool same = paged ? slot->f_inode == InodeOf(status) : slot->f_op == OperationsOf(fd, status);
+    if (same && !slot->owns_fd && slot->f_flags == f_flags) return get_file(slot);
+    fput(slot);
+    slot = nullptr;
+  }
+
+  auto* const host = new HostFile;
+  host->host_fd = fd;
+  host->kernel = &kernel_;
+  host->f_flags = f_flags;
+  host->f_op = OperationsOf(fd, status);
+  host->f_id = next_file_id_++;
+  if (paged) {
+    host->f_inode = InodeOf(status);
+  } else {
+    host->f_inode = std::make_shared<inode>();
+    host->f_inode->i_mode = status.st_mode;
+  }
+  const int access = flags & O_ACCMODE;
+  if (access == O_RDONLY || access == O_RDWR) host->f_mode |= FMODE_READ;
+  if (access == O_WRONLY || access == O_RDWR) host->f_mode |= FMODE_WRITE;
+  if (paged || S_ISDIR(status.st_mode) || S_ISCHR(status.st_mode)) host->f_mode |= FMODE_PREAD;
+  // Asked without moving a byte; tmpfs, for one, refuses.
+  const long nowait = RawSyscall((host->f_mode & FMODE_READ) != 0 ? __NR_preadv2 : __NR_pwritev2, fd, nullptr, 0,
+                                 paged ? 0L : -1L, 0, RWF_NOWAIT);
+  if (nowait == 0) host->f_mode |= FMODE_NOWAIT;
+  host->watch.fd = fd;
+  host->watch.ready = HostReady;
+  host->watch.owner = host;
+  slot = host;
+  return get_file(host);
+}
+
+int HostFiles::eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) {
+  file* const filp = fget(fd);
+  if (filp == nullptr) return -EBADF;
+  if (!IsEventfd(fd)) {
+    fput(filp);
+    return -EINVAL;
+  }
+  *ctx = std::make_shared<HostEventfd>(filp);
+  return 0;
+}
+
+void HostFiles::WillClose(int fd) {
+  const auto found = by_fd_.find(fd);
+  if (found == by_fd_.end()) return;
+  HostFile* const host = found->second;
+  by_fd_.erase(found);
+  if (host->f_count > 1) {
+    // High up, where no client expects its next fd.
+    const long duplicate = RawSyscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 1000);
+    if (duplicate >= 0) {
+      host->host_fd = static_cast<int>(duplicate);
+      host->watch.fd = host->host_fd;
+      host->owns_fd = true;
+    }
+  }
+  fput(host);
+}
+
+void HostFiles::DropCaches() {
+  for (auto& [key, inode] : inodes_)
+    invalidate_mapping_pages(inode->mapping);  // tidy: allow hash-iteration: every entry is treated alike
+}
+
+}  // namespace aiolab

@@ -1,0 +1,52 @@
+// The client's own files: order and time are the model's, and the bytes are moved by the real kernel at the moment when
+// the model says so.
+//
+// Differs: no counterpart in the kernel. Of a regular file or block device the model keeps which pages are cached, not
+// their bytes; of a pipe, a socket or an eventfd it keeps nothing, and asks the host whether it is ready.
+#ifndef KERNEL_MODEL_FS_HOSTFS_H_
+#define KERNEL_MODEL_FS_HOSTFS_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "kernel_model/fs/fs.h"
+#include "kernel_model/mm/filemap.h"
+
+namespace aiolab {
+
+struct HostInode;
+struct HostFile;
+
+// A process's fds as the host has them. An fd is looked at anew each time it is used, so one that was closed and opened
+// again is noticed.
+class HostFiles : public files_struct {
+ public:
+  explicit HostFiles(kernel_state& kernel) : kernel_(kernel) {}
+  ~HostFiles() override;
+
+  file* fget(int fd) override;
+  int eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) override;
+
+  // The client is about to close `fd`: requests in flight on it go on by a duplicate. A duplicate is made only then,
+  // because closing one drops the process's POSIX locks on the file.
+  void WillClose(int fd);
+
+  // Every cached page of every file is forgotten.
+  void DropCaches();
+
+ private:
+  std::shared_ptr<HostInode> InodeOf(const struct stat& status);
+
+  kernel_state& kernel_;
+  absl::flat_hash_map<int, HostFile*> by_fd_;
+  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::shared_ptr<HostInode>> inodes_;  // by device and number
+  int64_t next_file_id_ = 1;
+};
+
+}  // namespace aiolab
+
+#endif  // KERNEL_MODEL_FS_HOSTFS_H_

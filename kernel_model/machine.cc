@@ -1,0 +1,221 @@
+#include "kernel_model/machine.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kernel_model/block/block.h"
+#include "kernel_model/drivers/block/sim_disk.h"
+#include "kernel_model/fs/hostfs.h"
+#include "kernel_model/mm/uaccess.h"
+#include "uapi/errno_name.h"
+#include "uapi/raw_syscall.h"
+
+namespace aiolab {
+namespace {
+
+// What a system call costs beside its work, and what a look at a clock does, on today's machines.
+constexpr int64_t kSyscallNs = 200;
+constexpr int64_t kLookAtClockNs = 50;
+
+std::atomic<uint64_t> next_machine_id{1};
+
+// The task of this thread on the machine that it used last, so that finding it again costs nothing.
+thread_local uint64_t cached_machine_id = 0;
+thread_local task_struct* cached_task = nullptr;
+
+bool DefaultOnStuck(const std::string& finding, bool) {
+  fprintf(stderr, "aiolab: the client waits for ever: %s\n", finding.c_str());
+  abort();
+}
+
+// A page that a fork clears in the child. Comparing process ids would not do: a clone that shares memory has another
+// one.
+char* MakeForkCanary() {
+  void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) abort();
+  madvise(page, 4096, MADV_WIPEONFORK);
+  *static_cast<char*>(page) = 1;
+  return static_cast<char*>(page);
+}
+
+}  // namespace
+
+Machine::Machine(MachineOptions options)
+    : options_(std::move(options)),
+      id_(next_machine_id++),
+      executor_(*options_.chooser, {.clock = options_.clock,
+                                    .find_stuck = [this] { return FindStuck(); },
+                                    .other_threads = options_.other_threads ? options_.other_threads
+                                                                            : [this] { return OtherThreadsAlive(); },
+                                    .on_stuck = options_.on_stuck ? options_.on_stuck : DefaultOnStuck,
+                                    .stuck_grace_ns = options_.stuck_grace_ns}),
+      kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
+      disk_(std::make_unique<SimDisk>(kernel_)),
+      fork_canary_(MakeForkCanary()) {
+  InstallFaultHandler(sigaction);
+  trace_.set_sink(options_.trace_sink);
+  kernel_.disk = disk_.get();
+  kernel_.sched_submit_work = blk_flush_plug;
+  if (options_.host_files) {
+    auto host = std::make_unique<HostFiles>(kernel_);
+    host_files_ = host.get();
+    files_ = std::move(host);
+  }
+}
+
+Machine::~Machine() {
+  {
+    Entry entry(*this, nullptr);
+    exit_aio(mm_);
+    files_.reset();
+  }
+  trace_.Flush();
+  munmap(fork_canary_, 4096);
+  if (cached_machine_id == id_) cached_machine_id = 0;
+}
+
+task_struct& Machine::ThisTask() {
+  if (cached_machine_id == id_) return *cached_task;
+  const int tid = static_cast<int>(RawSyscall(__NR_gettid));
+  std::unique_ptr<task_struct>& task = tasks_[tid];
+  if (task == nullptr) {
+    task = std::make_unique<task_struct>();
+    task->kernel = &kernel_;
+    task->host_tid = tid;
+    task->comm = absl::StrCat("client/", ++threads_seen_);
+    task->mm = &mm_;
+    task->files = files_.get();
+  }
+  cached_machine_id = id_;
+  cached_task = task.get();
+  return *task;
+}
+
+bool Machine::IsClientThread() const { return cached_machine_id == id_; }
+
+Machine::Entry::Entry(Machine& machine, const char* syscall) : machine_(machine), syscall_(syscall) {
+  if (*machine.fork_canary_ == 0) machine.AfterForkInChild();
+  machine.executor_.Enter();
+  task_struct& task = machine.ThisTask();
+  BUG_ON(current_task != nullptr);
+  current_task = &task;
+  machine.trace_.SetContext(task.comm, task.cpu);
+  ++machine.entries_;
+  machine.executor_.Charge(kSyscallNs);
+  machine.executor_.RunDue();
+  if (syscall_ != nullptr) TRACE_EVENT(absl::StrCat("sys_enter_", syscall_), {});
+}
+
+Machine::Entry::~Entry() {
+  if (syscall_ != nullptr) TRACE_EVENT(absl::StrCat("sys_exit_", syscall_), {{"ret", ResultName(result_)}});
+  machine_.executor_.RunDue();
+  current_task = nullptr;
+  machine_.executor_.Leave();
+}
+
+void Machine::InterruptCurrent() {
+  current_task->sigpending.store(true, std::memory_order_relaxed);
+  current_task->sleeper.Wake();
+}
+
+void Machine::ClearInterrupt() {
+  if (cached_machine_id == id_) cached_task->sigpending.store(false, std::memory_order_relaxed);
+}
+
+int64_t Machine::LookAtClock() {
+  Entry entry(*this, nullptr);
+  executor_.Charge(kLookAtClockNs - kSyscallNs);
+  return executor_.NowNs();
+}
+
+Machine::WaitResult Machine::RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
+  Entry entry(*this, nullptr);
+  for (;;) {
+    if (ready()) return WaitResult::kReady;
+    if (current().sigpending) return WaitResult::kInterrupted;
+    const int64_t next_ns = executor_.NextEventNs();
+    if (next_ns == kNoDeadline && !executor_.has_watches()) return WaitResult::kIdle;
+    if (next_ns == kNoDeadline) {
+      executor_.PollWatches();
+      if (!executor_.has_events()) return ready() ? WaitResult::kReady : WaitResult::kIdle;
+      continue;
+    }
+    if (next_ns > deadline_ns) {
+      executor_.AdvanceTo(deadline_ns);
+      return WaitResult::kTimedOut;
+    }
+    // With the host's clock this waits for real.
+    executor_.BlockUntil(current().sleeper,
+                         {.done = [&, run = executor_.events_run()] { return executor_.events_run() > run; },
+                          .deadline_ns = deadline_ns});
+  }
+}
+
+void Machine::AdvanceTo(int64_t when_ns) {
+  Entry entry(*this, nullptr);
+  executor_.AdvanceTo(when_ns);
+}
+
+bool Machine::Tick() {
+  Entry entry(*this, nullptr);
+  const int64_t next_ns = executor_.NextEventNs();
+  if (next_ns == kNoDeadline) return false;
+  executor_.AdvanceTo(next_ns);
+  return true;
+}
+
+void Machine::ExitAio() {
+  Entry entry(*this, nullptr);
+  exit_aio(mm_);
+  trace_.Flush();
+}
+
+// The parent's threads, locks and requests are not here; its rings are, but they are the parent's.
+void Machine::AfterForkInChild() {
+  *fork_canary_ = 1;
+  executor_.ResetAfterFork();
+  kernel_.system_wq.ResetAfterFork();
+  kernel_.aio_wq.ResetAfterFork();
+  ForgetContexts(mm_);
+  for (auto& [tid, task] : tasks_) task.release();  // another thread's stack may still point at it
+  tasks_.clear();
+  threads_seen_ = 0;
+  cached_machine_id = 0;
+  current_task = nullptr;
+}
+
+std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }
+
+bool Machine::OtherThreadsAlive() {
+  const long pid = RawSyscall(__NR_getpid);
+  return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
+    return entry.second.get() != current_task && RawSyscall(__NR_tgkill, pid, entry.first, 0) == 0;
+  });
+}
+
+std::map<std::string, std::map<std::string, uint64_t>> Machine::Operations() const {
+  std::map<std::string, std::map<std::string, uint64_t>> operations;
+  for (const auto& [key, count] : mm_.operations) {  // tidy: allow hash-iteration: into a sorted map
+    const uint32_t outcome = key & 0xffff;
+    const std::string result = outcome == kAioOperationOk      ? "ok"
+                               : outcome == kAioOperationShort ? "short"
+                                                               : ResultName(1 - static_cast<long>(outcome));
+    operations[AioOpcodeName(static_cast<uint16_t>(key >> 16))][result] += count;
+  }
+  return operations;
+}
+
+void Machine::DropCaches() {
+  Entry entry(*this, nullptr);
+  if (host_files_ != nullptr) host_files_->DropCaches();
+}
+
+}  // namespace aiolab

@@ -1,0 +1,127 @@
+#include "kernel_model/mm/filemap.h"
+
+#include <errno.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernel_model/kernel/sched.h"
+#include "uapi/errno_name.h"
+
+namespace aiolab {
+
+// One page of a file, without its bytes.
+struct folio {
+  bool uptodate = false;
+  bool reading = false;
+  wait_queue_head wait;  // woken when it has become uptodate
+};
+
+address_space::address_space(const address_space_operations& a_ops) : a_ops(a_ops) {}
+address_space::~address_space() = default;
+
+namespace {
+
+folio& GetFolio(address_space& mapping, uint64_t index) {
+  std::unique_ptr<folio>& slot = mapping.i_pages[index];
+  if (slot == nullptr) slot = std::make_unique<folio>();
+  return *slot;
+}
+
+bool Uptodate(address_space& mapping, uint64_t index) {
+  if (mapping.readahead == nullptr) return true;
+  const auto found = mapping.i_pages.find(index);
+  return found != mapping.i_pages.end() && found->second->uptodate;
+}
+
+// Asks for the absent pages of [first, last] that follow one another from `first`.
+void StartReading(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t last) {
+  uint64_t end = first;
+  while (end <= last && !Uptodate(mapping, end) && !GetFolio(mapping, end).reading) {
+    GetFolio(mapping, end).reading = true;
+    ++end;
+  }
+  if (end > first) mapping.readahead(iocb, mapping, first, end - first);
+}
+
+// Lets the request wait until the page is there. 0 if it is now; -EIOCBRETRY if the request must leave; -EINTR and the
+// like if the sleep failed.
+int WaitForPage(kiocb* iocb, address_space& mapping, uint64_t index) {
+  folio& page = GetFolio(mapping, index);
+  if (iocb->ki_wait != nullptr) {
+    iocb->ki_waits_for = "a page of its file";
+    add_wait_queue(page.wait, iocb->ki_wait);
+    return -EIOCBRETRY;
+  }
+  const SleepResult slept = wait_event(page.wait, [&page] { return page.uptodate; });
+  return slept == SleepResult::kDone ? 0 : -EIO;
+}
+
+enum class Direction { kRead, kWrite };
+
+// Moves the request's bytes range by range: as many pages at once as are there.
+ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Direction direction) {
+  ssize_t moved = 0;
+  while (iter->count > 0) {
+    uint64_t n = iter->count;
+    if (direction == Direction::kRead) {
+      const loff_t size = mapping.a_ops.size(iocb->ki_filp);
+      if (iocb->ki_pos >= size) break;
+      n = std::min<uint64_t>(n, static_cast<uint64_t>(size - iocb->ki_pos));
+    }
+    const uint64_t first = static_cast<uint64_t>(iocb->ki_pos) >> kPageShift;
+    const uint64_t last = (static_cast<uint64_t>(iocb->ki_pos) + n - 1) >> kPageShift;
+    uint64_t there = first;
+    while (there <= last && Uptodate(mapping, there)) ++there;
+    if (there == first) {
+      if ((iocb->ki_flags & IOCB_NOWAIT) != 0) return moved > 0 ? moved : -EAGAIN;
+      StartReading(iocb, mapping, first, last);
+      const int error = WaitForPage(iocb, mapping, first);
+      if (error == -EIOCBRETRY) return error;
+      if (error != 0) return moved > 0 ? moved : error;
+      continue;
+    }
+    const uint64_t range = std::min<uint64_t>(n, (there << kPageShift) - static_cast<uint64_t>(iocb->ki_pos));
+    const ssize_t result = direction == Direction::kRead ? mapping.a_ops.read_range(iocb, iter, range)
+                                                         : mapping.a_ops.write_range(iocb, iter, range);
+    if (result < 0) return moved > 0 ? moved : result;
+    moved += result;
+    iocb->ki_pos += result;
+    if (static_cast<uint64_t>(result) < range) break;
+  }
+  return moved;
+}
+
+}  // namespace
+
+ssize_t filemap_read(kiocb* iocb, iov_iter* iter, address_space& mapping) {
+  return MoveRanges(iocb, iter, mapping, Direction::kRead);
+}
+
+ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping) {
+  // Where an appending write goes is known only when it goes there, so it cannot wait for pages in the middle.
+  if ((iocb->ki_flags & IOCB_APPEND) != 0) {
+    const ssize_t result = mapping.a_ops.write_range(iocb, iter, iter->count);
+    if (result > 0) iocb->ki_pos += result;
+    return result;
+  }
+  return MoveRanges(iocb, iter, mapping, Direction::kWrite);
+}
+
+void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr) {
+  for (uint64_t index = first; index < first + nr; ++index) {
+    folio& page = GetFolio(mapping, index);
+    page.reading = false;
+    page.uptodate = true;
+  }
+  for (uint64_t index = first; index < first + nr; ++index) wake_up_all(GetFolio(mapping, index).wait);
+}
+
+void invalidate_mapping_pages(address_space& mapping) {
+  absl::erase_if(mapping.i_pages, [](const auto& entry) {
+    const folio& page = *entry.second;
+    return !page.reading && !waitqueue_active(page.wait);
+  });
+}
+
+}  // namespace aiolab
