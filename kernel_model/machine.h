@@ -38,9 +38,9 @@ struct MachineOptions {
   bool host_files = false;
   // Told when a client waits for what can never happen (`certain`), or for what nothing known will bring. True ends the
   // wait; false goes on waiting. Default: print the finding and abort.
-  std::function<bool(const std::string& finding, bool certain)> on_stuck;
+  std::function<bool(const std::string& finding, bool certain)> on_stuck = nullptr;
   // Whether another thread of the client may still enter. Default: whether another thread that has entered is alive.
-  std::function<bool()> other_threads;
+  std::function<bool()> other_threads = nullptr;
   int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
 };
 

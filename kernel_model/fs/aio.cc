@@ -24,6 +24,7 @@ struct kioctx_cpu {
 
 struct kioctx {
   mm_struct* mm = nullptr;
+  list_head mm_contexts;
   int64_t trace_id = 0;
   int users = 0;  // system calls inside, and the table
   bool dead = false;
@@ -166,7 +167,10 @@ void RemoveActive(aio_kiocb* req) {
 // ---- Contexts
 // ------------------------------------------------------------------------------------------------------------
 
-void free_ioctx(kioctx* ctx) { delete ctx; }
+void free_ioctx(kioctx* ctx) {
+  list_del_init(&ctx->mm_contexts);
+  delete ctx;
+}
 
 void put_ioctx(kioctx* ctx) {
   if (--ctx->users == 0 && ctx->nr_reqs == 0) free_ioctx(ctx);
@@ -213,6 +217,7 @@ int ioctx_alloc(unsigned nr_events, kioctx** made) {
   mm->aio_nr += max_reqs;
   ctx->users = 2;  // the table's, and io_setup's
   ctx->trace_id = mm->next_context_id++;
+  list_add_tail(&ctx->mm_contexts, &mm->contexts);
   ioctx_add_table(ctx.get(), mm);
   *made = ctx.release();
   return 0;
@@ -908,8 +913,8 @@ long sys_io_destroy(aio_context_t ctx_id) {
   if (kill_ioctx(ctx)) {
     put_ioctx(ctx);  // the table's
     // Until then the kernel may still use the client's buffers.
-    wait_event(ctx->requests_done, [ctx] { return ctx->nr_reqs == 0; });
-    ret = 0;
+    const SleepResult slept = wait_event(ctx->requests_done, [ctx] { return ctx->nr_reqs == 0; });
+    ret = slept == SleepResult::kDone ? 0 : -EDEADLK;
   }
   put_ioctx(ctx);
   return ret;
@@ -994,8 +999,8 @@ void exit_aio(mm_struct& mm) {
 
 std::string DescribeStuckRequests(const mm_struct& mm) {
   std::string stuck;
-  for (const kioctx* ctx : mm.ioctx_table) {
-    if (ctx == nullptr) continue;
+  for (const list_head* at = mm.contexts.next; at != &mm.contexts; at = at->next) {
+    const kioctx* const ctx = list_entry(const_cast<list_head*>(at), kioctx, mm_contexts);
     for (const list_head* entry = ctx->reqs.next; entry != &ctx->reqs; entry = entry->next) {
       const aio_kiocb* const req = list_entry(const_cast<list_head*>(entry), aio_kiocb, ki_in_flight);
       if (req->rw.ki_waits_for == nullptr) continue;
@@ -1009,6 +1014,7 @@ std::string DescribeStuckRequests(const mm_struct& mm) {
 }
 
 void ForgetContexts(mm_struct& mm) {
+  while (!list_empty(&mm.contexts)) list_del_init(mm.contexts.next);
   mm.ioctx_table.clear();
   mm.aio_nr = 0;
   mm.rings.AfterForkInChild();

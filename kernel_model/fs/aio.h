@@ -21,6 +21,7 @@ struct kioctx;
 
 // A client's memory, and what AIO keeps with it.
 struct mm_struct {
+  list_head contexts;                // all that exist, dead ones with requests in flight among them
   std::vector<kioctx*> ioctx_table;  // by aio_ring::id; null where a context was
   AioRingArena rings;
   unsigned long aio_nr = 0;          // requests reserved by io_setup. Of this process only: see DIFFERENCES.md

@@ -1,0 +1,138 @@
+#include "kernel_model/machine.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernel_model/emulated_syscalls.h"
+#include "uapi/errno_name.h"
+
+namespace aiolab {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr size_t kBlock = 4096;
+
+// A file of the host with `blocks` blocks, each filled with its own letter, and a machine that serves it.
+class MachineTest : public testing::Test {
+ protected:
+  MachineTest() {
+    std::string path = testing::TempDir() + "/machine_test_XXXXXX";
+    fd_ = mkstemp(path.data());
+    unlink(path.c_str());
+    std::string contents;
+    for (int i = 0; i < 16; ++i) contents += std::string(kBlock, static_cast<char>('a' + i));
+    EXPECT_EQ(write(fd_, contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
+  }
+  ~MachineTest() override { close(fd_); }
+
+  // Reads the 16 blocks in one io_submit under `options`, and returns the trace. `order` gets the blocks as they came
+  // back.
+  std::string ReadAllBlocks(MachineOptions options, std::vector<uint64_t>* order = nullptr) {
+    std::string text;
+    TextTraceSink sink([&text](absl::string_view lines) { text.append(lines.data(), lines.size()); });
+    options.trace_sink = &sink;
+    options.host_files = true;
+    Machine machine(options);
+    EmulatedSyscalls kernel(machine);
+    aio_context_t ctx = 0;
+    EXPECT_EQ(kernel.io_setup(32, &ctx), 0);
+    std::vector<std::string> buffers(16, std::string(kBlock, '-'));
+    iocb iocbs[16] = {};
+    iocb* batch[16];
+    for (int i = 0; i < 16; ++i) {
+      iocbs[i].aio_lio_opcode = IOCB_CMD_PREAD;
+      iocbs[i].aio_fildes = static_cast<uint32_t>(fd_);
+      iocbs[i].aio_buf = reinterpret_cast<uint64_t>(buffers[i].data());
+      iocbs[i].aio_nbytes = kBlock;
+      iocbs[i].aio_offset = i * static_cast<int64_t>(kBlock);
+      iocbs[i].aio_data = static_cast<uint64_t>(i);
+      batch[i] = &iocbs[i];
+    }
+    EXPECT_EQ(kernel.io_submit(ctx, 16, batch), 16);
+    io_event events[16];
+    const long reaped = kernel.io_getevents(ctx, 16, 16, events, nullptr);
+    result_ = reaped;
+    for (long i = 0; i < reaped; ++i) {
+      EXPECT_EQ(events[i].res, static_cast<int64_t>(kBlock));
+      EXPECT_EQ(buffers[events[i].data], std::string(kBlock, static_cast<char>('a' + events[i].data)));
+      if (order != nullptr) order->push_back(events[i].data);
+    }
+    EXPECT_EQ(kernel.io_destroy(ctx), reaped == 16 ? 0 : -EDEADLK);
+    machine.trace().Flush();
+    return text;
+  }
+
+  int fd_;
+  long result_ = 0;
+};
+
+TEST_F(MachineTest, TheSameSeedGivesTheSameTraceAndAnotherSeedAnotherOrder) {
+  SeededChooser seven(7), seven_again(7), eight(8);
+  std::vector<uint64_t> order_seven, order_eight;
+  const std::string first = ReadAllBlocks({.chooser = &seven}, &order_seven);
+  const std::string second = ReadAllBlocks({.chooser = &seven_again});
+  const std::string other = ReadAllBlocks({.chooser = &eight}, &order_eight);
+  EXPECT_EQ(first, second);
+  EXPECT_NE(order_seven, order_eight);
+  EXPECT_THAT(first, HasSubstr("aio_setup: ctx=1"));
+  EXPECT_THAT(first, HasSubstr("ret=-EIOCBRETRY"));
+  EXPECT_THAT(first, HasSubstr("kick_iocb: req=3"));
+  EXPECT_THAT(first, HasSubstr("block_unplug: comm=client/1 nr=16"));
+}
+
+TEST_F(MachineTest, AReplayOfARecordingGivesTheSameTrace) {
+  SeededChooser seven(7);
+  const std::string first = ReadAllBlocks({.chooser = &seven});
+  ReplayChooser replay(seven.recording(), [](const std::string& why) { ADD_FAILURE() << why; });
+  EXPECT_EQ(ReadAllBlocks({.chooser = &replay}), first);
+  EXPECT_TRUE(replay.finished());
+}
+
+TEST_F(MachineTest, MainlineReadsInsideSubmitWithoutRetries) {
+  SeededChooser chooser(7);
+  const std::string trace = ReadAllBlocks({.chooser = &chooser, .profile = FindProfile("mainline")});
+  EXPECT_THAT(trace, Not(HasSubstr("EIOCBRETRY")));
+  EXPECT_EQ(result_, 16);
+}
+
+// What lies in the plug cannot complete before blk_finish_plug; a plug that is never flushed is a hang, and is reported
+// as one.
+TEST_F(MachineTest, APlugThatIsNeverFlushedIsFoundAsAHang) {
+  SeededChooser chooser(7);
+  std::string finding;
+  ReadAllBlocks({.chooser = &chooser,
+                 .bug = SeededBug::kPlugNeverFlushed,
+                 .on_stuck = [&finding](const std::string& found, bool certain) {
+                   EXPECT_TRUE(certain);
+                   if (finding.empty()) finding = found;
+                   return true;
+                 }});
+  EXPECT_EQ(result_, -EDEADLK);
+  EXPECT_THAT(finding,
+              HasSubstr("request 1 of context 1 (PREAD of file 1 at 0, 4096 bytes to go, attempt 1) waits for a page"));
+}
+
+TEST_F(MachineTest, ALostKickIsFoundAsAHang) {
+  int found_hangs = 0;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    SeededChooser chooser(seed);
+    ReadAllBlocks({.chooser = &chooser,
+                   .bug = SeededBug::kLostKick,
+                   .on_stuck = [&found_hangs](const std::string& finding, bool) {
+                     EXPECT_THAT(finding, HasSubstr("waits for a page of its file"));
+                     ++found_hangs;
+                     return true;
+                   }});
+  }
+  EXPECT_GT(found_hangs, 0);
+}
+
+}  // namespace
+}  // namespace aiolab
