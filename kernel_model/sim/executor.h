@@ -70,12 +70,12 @@ class Executor {
     ClockMode clock = ClockMode::kVirtual;
     // Called with nothing left to run and a client that waits without a limit. Returns what can never happen ("" if
     // something outside may still come).
-    std::function<std::string()> find_stuck;
+    std::function<std::string()> find_stuck = nullptr;
     // Another thread of the client could still enter the model.
-    std::function<bool()> other_threads;
+    std::function<bool()> other_threads = nullptr;
     // Told what find_stuck found, or that nobody is left to wake the client. True: end the wait with kStuck; false: go
     // on waiting.
-    std::function<bool(const std::string& finding, bool certain)> on_stuck;
+    std::function<bool(const std::string& finding, bool certain)> on_stuck = nullptr;
     // How long a lone client with nothing to wait for is given for a signal from outside, real time.
     int64_t stuck_grace_ns = 2'000'000'000;
   };
