@@ -93,6 +93,9 @@ task_struct& Machine::ThisTask() {
     task->comm = absl::StrCat("client/", ++threads_seen_);
     task->mm = &mm_;
     task->files = files_.get();
+    // A fault on a blocked signal would kill the process instead of ending a copy.
+    const uint64_t faults = (uint64_t{1} << (SIGSEGV - 1)) | (uint64_t{1} << (SIGBUS - 1));
+    RawSyscall(__NR_rt_sigprocmask, SIG_UNBLOCK, &faults, nullptr, sizeof(faults));
   }
   cached_machine_id = id_;
   cached_task = task.get();
@@ -203,7 +206,7 @@ bool Machine::OtherThreadsAlive() {
 
 std::map<std::string, std::map<std::string, uint64_t>> Machine::Operations() const {
   std::map<std::string, std::map<std::string, uint64_t>> operations;
-  for (const auto& [key, count] : mm_.operations) {  // tidy: allow hash-iteration: into a sorted map
+  for (const auto& [key, count] : mm_.operations) {  // tidy: allow hash-order: into a sorted map
     const uint32_t outcome = key & 0xffff;
     const std::string result = outcome == kAioOperationOk      ? "ok"
                                : outcome == kAioOperationShort ? "short"

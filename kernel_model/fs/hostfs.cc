@@ -241,7 +241,7 @@ struct HostEventfd : eventfd_ctx {
 
 HostFiles::~HostFiles() {
   for (const auto& [fd, host] : by_fd_)
-    fput(host);  // tidy: allow hash-iteration: the order in which references go is not seen
+    fput(host);  // tidy: allow hash-order: the order in which references go is not seen
 }
 
 std::shared_ptr<HostInode> HostFiles::InodeOf(const struct stat& status) {
@@ -326,7 +326,7 @@ void HostFiles::WillClose(int fd) {
 
 void HostFiles::DropCaches() {
   for (auto& [key, inode] : inodes_)
-    invalidate_mapping_pages(inode->mapping);  // tidy: allow hash-iteration: every entry is treated alike
+    invalidate_mapping_pages(inode->mapping);  // tidy: allow hash-order: every entry is treated alike
 }
 
 }  // namespace aiolab

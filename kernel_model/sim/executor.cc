@@ -128,7 +128,7 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
       if (options_.clock == ClockMode::kVirtual) {
         now_ns_ = std::max(now_ns_, next_ns);
       } else if (const int64_t until_ns = next_ns - NowNs(); until_ns > 0) {
-        if (HostSleep(me, until_ns) == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) {
+        if (HostSleep(me, ticket, until_ns) == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) {
           return StopReason::kInterrupted;
         }
         continue;
@@ -162,43 +162,42 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
       }
     }
 
-    // Re-check under the same ticket: a wake-up since Prepare() ends the sleep at once.
-    idle_.push_back(&me);
-    const bool watch = has_watches();
-    Sleeper::Result result;
-    if (watch) {
-      result = HostSleep(me, timeout_ns);
-    } else {
-      baton_.Unlock();
-      result = me.Sleep(ticket, timeout_ns);
-      baton_.Lock();
-    }
-    idle_.erase(std::find(idle_.begin(), idle_.end(), &me));
+    const Sleeper::Result result = HostSleep(me, ticket, timeout_ns);
     if (result == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) return StopReason::kInterrupted;
   }
 }
 
-// Waits on the host with the baton released: in poll when files are watched, otherwise on the futex.
-Sleeper::Result Executor::HostSleep(Sleeper& me, int64_t timeout_ns) {
-  if (!has_watches()) {
-    const uint32_t ticket = me.Prepare();
+// Waits on the host with the baton released: in poll when files are watched, otherwise on the futex, where a wake-up
+// since `ticket` ends the sleep at once.
+Sleeper::Result Executor::HostSleep(Sleeper& me, uint32_t ticket, int64_t timeout_ns) {
+  idle_.push_back(&me);
+  Sleeper::Result result;
+  if (has_watches()) {
+    std::vector<pollfd> fds = WatchedFds();
+    if (options_.other_threads && options_.other_threads() && (timeout_ns < 0 || timeout_ns > kWatchSliceNs)) {
+      timeout_ns = kWatchSliceNs;
+    }
+    timespec timeout = {timeout_ns / kNanosecondsPerSecond, timeout_ns % kNanosecondsPerSecond};
     baton_.Unlock();
-    const Sleeper::Result result = me.Sleep(ticket, timeout_ns);
+    const long ready = RawSyscall(__NR_ppoll, fds.data(), fds.size(), timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
     baton_.Lock();
-    return result;
+    result = ready == -EINTR ? Sleeper::Result::kInterrupted
+             : ready == 0    ? Sleeper::Result::kTimedOut
+                             : Sleeper::Result::kWoken;
+  } else {
+    baton_.Unlock();
+    result = me.Sleep(ticket, timeout_ns);
+    baton_.Lock();
   }
+  idle_.erase(std::find(idle_.begin(), idle_.end(), &me));
+  return result;
+}
+
+std::vector<pollfd> Executor::WatchedFds() const {
   std::vector<pollfd> fds;
   fds.reserve(watches_.size());
   for (const HostWatch* watch : watches_) fds.push_back({watch->fd, watch->events, 0});
-  if (options_.other_threads && options_.other_threads() && (timeout_ns < 0 || timeout_ns > kWatchSliceNs)) {
-    timeout_ns = kWatchSliceNs;
-  }
-  timespec timeout = {timeout_ns / kNanosecondsPerSecond, timeout_ns % kNanosecondsPerSecond};
-  baton_.Unlock();
-  const long ready = RawSyscall(__NR_ppoll, fds.data(), fds.size(), timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
-  baton_.Lock();
-  if (ready == -EINTR) return Sleeper::Result::kInterrupted;
-  return ready == 0 ? Sleeper::Result::kTimedOut : Sleeper::Result::kWoken;
+  return fds;
 }
 
 void Executor::Unwatch(HostWatch& watch) {
@@ -206,9 +205,7 @@ void Executor::Unwatch(HostWatch& watch) {
 }
 
 void Executor::PollWatches() {
-  std::vector<pollfd> fds;
-  fds.reserve(watches_.size());
-  for (const HostWatch* watch : watches_) fds.push_back({watch->fd, watch->events, 0});
+  std::vector<pollfd> fds = WatchedFds();
   timespec no_wait = {0, 0};
   if (RawSyscall(__NR_ppoll, fds.data(), fds.size(), &no_wait, nullptr, 0) <= 0) return;
   // A callback may remove its own watch or another's.

@@ -11,6 +11,8 @@
 #ifndef KERNEL_MODEL_SIM_EXECUTOR_H_
 #define KERNEL_MODEL_SIM_EXECUTOR_H_
 
+#include <poll.h>
+
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -124,7 +126,8 @@ class Executor {
  private:
   Event* Next();
   void RunNext(Event& event);
-  Sleeper::Result HostSleep(Sleeper& me, int64_t timeout_ns);
+  Sleeper::Result HostSleep(Sleeper& me, uint32_t ticket, int64_t timeout_ns);
+  std::vector<pollfd> WatchedFds() const;
   void HeapUp(size_t i);
   void HeapDown(size_t i);
   void HeapRemove(size_t i);
