@@ -216,6 +216,12 @@ std::map<std::string, std::map<std::string, uint64_t>> Machine::Operations() con
   return operations;
 }
 
+void Machine::WillCloseHostFd(int fd) {
+  if (host_files_ == nullptr) return;
+  Entry entry(*this, nullptr);
+  host_files_->WillClose(fd);
+}
+
 void Machine::DropCaches() {
   Entry entry(*this, nullptr);
   if (host_files_ != nullptr) host_files_->DropCaches();
