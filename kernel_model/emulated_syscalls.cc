@@ -1,190 +1,281 @@
 #include "kernel_model/emulated_syscalls.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "kernel_model/fs/aio.h"
+#include "kernel_model/fs/eventfd.h"
+#include "kernel_model/fs/eventpoll.h"
+#include "kernel_model/fs/hostfs.h"
+#include "kernel_model/fs/open.h"
+#include "kernel_model/fs/pipe.h"
+#include "kernel_model/fs/read_write.h"
+#include "kernel_model/fs/select.h"
+#include "kernel_model/kernel/signal.h"
+#include "uapi/errno_name.h"
+#include "uapi/host_syscalls.h"
+
 namespace aiolab {
+namespace {
+
+constexpr int64_t kNanosecondsPerSecond = 1000000000;
+constexpr int64_t kNanosecondsPerMillisecond = 1000000;
+
+HostSyscalls& Host() {
+  static HostSyscalls& host = *new HostSyscalls;
+  return host;
+}
+
+// What a client sees of an interrupted call. The kernel would start some of them again; see DIFFERENCES.md.
+long WithoutRestart(long result) {
+  switch (result) {
+    case -ERESTARTSYS:
+    case -ERESTARTNOINTR:
+    case -ERESTARTNOHAND:
+    case -ERESTART_RESTARTBLOCK:
+      return -EINTR;
+    default:
+      return result;
+  }
+}
+
+// One system call of the model. The signals that it sent are delivered behind it, when the thread is outside.
+template <typename Call>
+long Syscall(Machine& machine, const char* name, Call call) {
+  long result;
+  {
+    Machine::Entry entry(machine, name);
+    result = entry.Return(WithoutRestart(call()));
+  }
+  deliver_signals();
+  return result;
+}
+
+// A call on the host that waits: the model runs on until `try_now`, which must not wait, has a result. If the model has
+// nothing left to do, `wait` sleeps on the host until `deadline_ns`, and virtual time follows.
+template <typename TryNow, typename Wait>
+long WaitOnHost(Machine& machine, int64_t deadline_ns, TryNow try_now, Wait wait) {
+  long result = 0;
+  const auto ready = [&] {
+    result = try_now();
+    return result != 0;
+  };
+  switch (machine.RunWhileWaiting(ready, deadline_ns)) {
+    case Machine::WaitResult::kReady:
+      return result;
+    case Machine::WaitResult::kTimedOut:
+      return 0;
+    case Machine::WaitResult::kInterrupted:
+      return -EINTR;
+    case Machine::WaitResult::kIdle:
+      break;
+  }
+  const int64_t now_ns = machine.NowNs();
+  const int64_t host_start_ns = HostMonotonicNs();
+  result = wait(deadline_ns == kNoDeadline ? kNoDeadline : std::max<int64_t>(0, deadline_ns - now_ns));
+  machine.AdvanceTo(std::min(deadline_ns, now_ns + (HostMonotonicNs() - host_start_ns)));
+  return result;
+}
+
+// A read or write that waits only for `events` of its file.
+template <typename Call>
+long HostReadOrWrite(Machine& machine, int fd, short events, Call call) {
+  const long flags = Host().fcntl(fd, F_GETFL, 0);
+  if (flags < 0 || (flags & O_NONBLOCK) != 0) return call();
+  const auto is_ready = [&]() -> long {
+    pollfd request = {fd, events, 0};
+    timespec at_once = {};
+    return Host().ppoll(&request, 1, &at_once, nullptr, 0);
+  };
+  // Whatever it is that ended the wait, the call itself says it best, except for a signal that has been handled.
+  const long waited = WaitOnHost(machine, kNoDeadline, is_ready, [](int64_t) { return 1L; });
+  return waited == -EINTR ? waited : call();
+}
+
+long HostPpoll(Machine& machine, pollfd* fds, nfds_t nfds, timespec* timeout, const sigset_t* sigmask,
+               size_t sigsetsize) {
+  int64_t deadline_ns = kNoDeadline;
+  {
+    Machine::Entry entry(machine, nullptr);
+    if (const int error = ReadTimeout(timeout, &deadline_ns); error != 0) return error;
+  }
+  const auto try_now = [&] {
+    timespec at_once = {};
+    return Host().ppoll(fds, nfds, &at_once, sigmask, sigsetsize);
+  };
+  return WaitOnHost(machine, deadline_ns, try_now, [&](int64_t left_ns) {
+    timespec left = {left_ns / kNanosecondsPerSecond, left_ns % kNanosecondsPerSecond};
+    return Host().ppoll(fds, nfds, left_ns == kNoDeadline ? nullptr : &left, sigmask, sigsetsize);
+  });
+}
+
+long HostEpollPwait(Machine& machine, int epfd, epoll_event* events, int maxevents, int timeout_ms,
+                    const sigset_t* sigmask, size_t sigsetsize) {
+  const int64_t deadline_ns = timeout_ms < 0 ? kNoDeadline : machine.NowNs() + timeout_ms * kNanosecondsPerMillisecond;
+  const auto try_now = [&] { return Host().epoll_pwait(epfd, events, maxevents, 0, sigmask, sigsetsize); };
+  return WaitOnHost(machine, deadline_ns, try_now, [&](int64_t left_ns) {
+    // Rounded up, as a wait may not end early.
+    const int64_t left_ms =
+        left_ns == kNoDeadline ? -1 : (left_ns + kNanosecondsPerMillisecond - 1) / kNanosecondsPerMillisecond;
+    return Host().epoll_pwait(epfd, events, maxevents, static_cast<int>(left_ms), sigmask, sigsetsize);
+  });
+}
+
+}  // namespace
+
 long EmulatedSyscalls::io_setup(unsigned nr_events, aio_context_t* ctxp) {
-  Machine::Entry entry(machine_, "io_setup");
-  return entry.Return(sys_io_setup(nr_events, ctxp));
+  return Syscall(machine_, "io_setup", [&] { return sys_io_setup(nr_events, ctxp); });
 }
+
 long EmulatedSyscalls::io_destroy(aio_context_t ctx) {
-  Machine::Entry entry(machine_, "io_destroy");
-  return entry.Return(sys_io_destroy(ctx));
+  return Syscall(machine_, "io_destroy", [&] { return sys_io_destroy(ctx); });
 }
+
 long EmulatedSyscalls::io_submit(aio_context_t ctx, long nr, iocb** iocbpp) {
-  Machine::Entry entry(machine_, "io_submit");
-  return entry.Return(sys_io_submit(ctx, nr, iocbpp));
+  return Syscall(machine_, "io_submit", [&] { return sys_io_submit(ctx, nr, iocbpp); });
 }
+
 long EmulatedSyscalls::io_cancel(aio_context_t ctx, iocb* iocb, io_event* result) {
-  Machine::Entry entry(machine_, "io_cancel");
-  return entry.Return(sys_io_cancel(ctx, iocb, result));
+  return Syscall(machine_, "io_cancel", [&] { return sys_io_cancel(ctx, iocb, result); });
 }
+
 long EmulatedSyscalls::io_getevents(aio_context_t ctx, long min_nr, long nr, io_event* events, timespec* timeout) {
-  Machine::Entry entry(machine_, "io_getevents");
-  return entry.Return(sys_io_getevents(ctx, min_nr, nr, events, timeout));
+  return Syscall(machine_, "io_getevents", [&] { return sys_io_getevents(ctx, min_nr, nr, events, timeout); });
 }
+
 long EmulatedSyscalls::io_pgetevents(aio_context_t ctx, long min_nr, long nr, io_event* events, timespec* timeout,
                                      const aio_sigset* usig) {
-  Machine::Entry entry(machine_, "io_pgetevents");
-  return entry.Return(sys_io_pgetevents(ctx, min_nr, nr, events, timeout, usig));
+  return Syscall(machine_, "io_pgetevents", [&] { return sys_io_pgetevents(ctx, min_nr, nr, events, timeout, usig); });
 }
+
 long EmulatedSyscalls::openat(int dirfd, const char* pathname, int flags, mode_t mode) {
-  (void)machine_;
-  (void)dirfd;
-  (void)pathname;
-  (void)flags;
-  (void)mode;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().openat(dirfd, pathname, flags, mode);
+  return Syscall(machine_, "openat", [&] { return sys_openat(dirfd, pathname, flags, mode); });
 }
+
 long EmulatedSyscalls::memfd_create(const char* name, unsigned flags) {
-  (void)machine_;
-  (void)name;
-  (void)flags;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().memfd_create(name, flags);
+  return Syscall(machine_, "memfd_create", [&] { return sys_memfd_create(name, flags); });
 }
+
 long EmulatedSyscalls::pipe2(int pipefd[2], int flags) {
-  (void)machine_;
-  (void)pipefd;
-  (void)flags;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().pipe2(pipefd, flags);
+  return Syscall(machine_, "pipe2", [&] { return sys_pipe2(pipefd, flags); });
 }
+
 long EmulatedSyscalls::eventfd2(unsigned initval, int flags) {
-  (void)machine_;
-  (void)initval;
-  (void)flags;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().eventfd2(initval, flags);
+  return Syscall(machine_, "eventfd2", [&] { return sys_eventfd2(initval, flags); });
 }
+
 long EmulatedSyscalls::close(int fd) {
-  (void)machine_;
-  (void)fd;
-  return -ENOSYS;
+  if (machine_.host_files() == nullptr) return Syscall(machine_, "close", [&] { return sys_close(fd); });
+  {
+    Machine::Entry entry(machine_, nullptr);
+    machine_.host_files()->WillClose(fd);
+  }
+  return Host().close(fd);
 }
+
 long EmulatedSyscalls::dup(int oldfd) {
-  (void)machine_;
-  (void)oldfd;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().dup(oldfd);
+  return Syscall(machine_, "dup", [&] { return sys_dup(oldfd); });
 }
+
 long EmulatedSyscalls::fcntl(int fd, int cmd, unsigned long arg) {
-  (void)machine_;
-  (void)fd;
-  (void)cmd;
-  (void)arg;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().fcntl(fd, cmd, arg);
+  return Syscall(machine_, "fcntl", [&] { return sys_fcntl(fd, cmd, arg); });
 }
+
 long EmulatedSyscalls::read(int fd, void* buf, size_t count) {
-  (void)machine_;
-  (void)fd;
-  (void)buf;
-  (void)count;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) {
+    return HostReadOrWrite(machine_, fd, POLLIN, [&] { return Host().read(fd, buf, count); });
+  }
+  return Syscall(machine_, "read", [&] { return sys_read(fd, buf, count); });
 }
+
 long EmulatedSyscalls::write(int fd, const void* buf, size_t count) {
-  (void)machine_;
-  (void)fd;
-  (void)buf;
-  (void)count;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) {
+    return HostReadOrWrite(machine_, fd, POLLOUT, [&] { return Host().write(fd, buf, count); });
+  }
+  return Syscall(machine_, "write", [&] { return sys_write(fd, buf, count); });
 }
+
 long EmulatedSyscalls::pread64(int fd, void* buf, size_t count, loff_t pos) {
-  (void)machine_;
-  (void)fd;
-  (void)buf;
-  (void)count;
-  (void)pos;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().pread64(fd, buf, count, pos);
+  return Syscall(machine_, "pread64", [&] { return sys_pread64(fd, buf, count, pos); });
 }
+
 long EmulatedSyscalls::pwrite64(int fd, const void* buf, size_t count, loff_t pos) {
-  (void)machine_;
-  (void)fd;
-  (void)buf;
-  (void)count;
-  (void)pos;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().pwrite64(fd, buf, count, pos);
+  return Syscall(machine_, "pwrite64", [&] { return sys_pwrite64(fd, buf, count, pos); });
 }
+
 long EmulatedSyscalls::preadv2(int fd, const iovec* iov, int iovcnt, loff_t pos, int flags) {
-  (void)machine_;
-  (void)fd;
-  (void)iov;
-  (void)iovcnt;
-  (void)pos;
-  (void)flags;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().preadv2(fd, iov, iovcnt, pos, flags);
+  return Syscall(machine_, "preadv2", [&] { return sys_preadv2(fd, iov, iovcnt, pos, flags); });
 }
+
 long EmulatedSyscalls::pwritev2(int fd, const iovec* iov, int iovcnt, loff_t pos, int flags) {
-  (void)machine_;
-  (void)fd;
-  (void)iov;
-  (void)iovcnt;
-  (void)pos;
-  (void)flags;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().pwritev2(fd, iov, iovcnt, pos, flags);
+  return Syscall(machine_, "pwritev2", [&] { return sys_pwritev2(fd, iov, iovcnt, pos, flags); });
 }
+
 long EmulatedSyscalls::lseek(int fd, loff_t offset, int whence) {
-  (void)machine_;
-  (void)fd;
-  (void)offset;
-  (void)whence;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().lseek(fd, offset, whence);
+  return Syscall(machine_, "lseek", [&] { return sys_lseek(fd, offset, whence); });
 }
+
 long EmulatedSyscalls::fstat(int fd, struct stat* statbuf) {
-  (void)machine_;
-  (void)fd;
-  (void)statbuf;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().fstat(fd, statbuf);
+  return Syscall(machine_, "fstat", [&] { return sys_fstat(fd, statbuf); });
 }
+
 long EmulatedSyscalls::ftruncate(int fd, loff_t length) {
-  (void)machine_;
-  (void)fd;
-  (void)length;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().ftruncate(fd, length);
+  return Syscall(machine_, "ftruncate", [&] { return sys_ftruncate(fd, length); });
 }
+
 long EmulatedSyscalls::fsync(int fd) {
-  (void)machine_;
-  (void)fd;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().fsync(fd);
+  return Syscall(machine_, "fsync", [&] { return sys_fsync(fd, /*datasync=*/0); });
 }
+
 long EmulatedSyscalls::fdatasync(int fd) {
-  (void)machine_;
-  (void)fd;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().fdatasync(fd);
+  return Syscall(machine_, "fdatasync", [&] { return sys_fsync(fd, /*datasync=*/1); });
 }
+
 long EmulatedSyscalls::unlinkat(int dirfd, const char* pathname, int flags) {
-  (void)machine_;
-  (void)dirfd;
-  (void)pathname;
-  (void)flags;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().unlinkat(dirfd, pathname, flags);
+  return Syscall(machine_, "unlinkat", [&] { return sys_unlinkat(dirfd, pathname, flags); });
 }
+
 long EmulatedSyscalls::ppoll(pollfd* fds, nfds_t nfds, timespec* timeout, const sigset_t* sigmask, size_t sigsetsize) {
-  (void)machine_;
-  (void)fds;
-  (void)nfds;
-  (void)timeout;
-  (void)sigmask;
-  (void)sigsetsize;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return HostPpoll(machine_, fds, nfds, timeout, sigmask, sigsetsize);
+  return Syscall(machine_, "ppoll", [&] { return sys_ppoll(fds, nfds, timeout, sigmask, sigsetsize); });
 }
+
 long EmulatedSyscalls::epoll_create1(int flags) {
-  (void)machine_;
-  (void)flags;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().epoll_create1(flags);
+  return Syscall(machine_, "epoll_create1", [&] { return sys_epoll_create1(flags); });
 }
+
 long EmulatedSyscalls::epoll_ctl(int epfd, int op, int fd, epoll_event* event) {
-  (void)machine_;
-  (void)epfd;
-  (void)op;
-  (void)fd;
-  (void)event;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) return Host().epoll_ctl(epfd, op, fd, event);
+  return Syscall(machine_, "epoll_ctl", [&] { return sys_epoll_ctl(epfd, op, fd, event); });
 }
+
 long EmulatedSyscalls::epoll_pwait(int epfd, epoll_event* events, int maxevents, int timeout_ms,
                                    const sigset_t* sigmask, size_t sigsetsize) {
-  (void)machine_;
-  (void)epfd;
-  (void)events;
-  (void)maxevents;
-  (void)timeout_ms;
-  (void)sigmask;
-  (void)sigsetsize;
-  return -ENOSYS;
+  if (machine_.host_files() != nullptr) {
+    return HostEpollPwait(machine_, epfd, events, maxevents, timeout_ms, sigmask, sigsetsize);
+  }
+  return Syscall(machine_, "epoll_pwait",
+                 [&] { return sys_epoll_pwait(epfd, events, maxevents, timeout_ms, sigmask, sigsetsize); });
 }
+
 }  // namespace aiolab

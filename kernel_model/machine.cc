@@ -15,6 +15,7 @@
 #include "kernel_model/drivers/block/sim_disk.h"
 #include "kernel_model/fs/hostfs.h"
 #include "kernel_model/mm/uaccess.h"
+#include "kernel_model/model_files.h"
 #include "uapi/errno_name.h"
 #include "uapi/raw_syscall.h"
 
@@ -68,6 +69,8 @@ Machine::Machine(MachineOptions options)
     auto host = std::make_unique<HostFiles>(kernel_);
     host_files_ = host.get();
     files_ = std::move(host);
+  } else {
+    files_ = MakeModelFiles(*options_.profile);
   }
 }
 

@@ -144,6 +144,7 @@ struct inode {
   loff_t i_size = 0;
   uint64_t i_ino = 0;
   unsigned i_nlink = 1;
+  fmode_t i_fmode = 0;                     // what the files that openat makes from it can do besides
   uint64_t i_blocks = 0;                   // of 512 bytes
   const file_operations* i_fop = nullptr;  // of the files that openat makes from it
 };
@@ -195,6 +196,12 @@ ssize_t generic_write_checks(kiocb* iocb, iov_iter* from);
 
 // Whether a file may be made `size` bytes long: 0, or -EFBIG and SIGXFSZ.
 int inode_newsize_ok(const inode& node, loff_t size);
+
+// SEEK_SET, SEEK_CUR and SEEK_END. The new position, or -EINVAL for another whence or a place that no file has.
+loff_t generic_file_llseek(file* filp, loff_t offset, int whence);
+// For files whose position means nothing.
+loff_t noop_llseek(file* filp, loff_t offset, int whence);
+int noop_fsync(file* filp, int datasync, fsync_state* state);
 
 // Something that io_submit's RESFD can signal: an eventfd of the model or of the host.
 struct eventfd_ctx {

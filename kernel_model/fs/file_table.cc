@@ -1,0 +1,52 @@
+#include "kernel_model/fs/file_table.h"
+
+#include <errno.h>
+
+#include <algorithm>
+
+#include "kernel_model/fs/eventfd.h"
+
+namespace aiolab {
+
+ModelFiles::~ModelFiles() {
+  for (size_t fd = 0; fd < slots_.size(); ++fd) Close(static_cast<int>(fd));
+}
+
+file* ModelFiles::fget_raw(int fd) {
+  if (fd < 0 || static_cast<size_t>(fd) >= slots_.size() || slots_[fd].filp == nullptr) return nullptr;
+  return get_file(slots_[fd].filp);
+}
+
+file* ModelFiles::fget(int fd) {
+  file* filp = fget_raw(fd);
+  if (filp == nullptr || (filp->f_mode & FMODE_PATH) == 0) return filp;
+  fput(filp);
+  return nullptr;
+}
+
+int ModelFiles::eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) {
+  const FileRef filp(fget(fd));
+  if (!filp) return -EBADF;
+  return eventfd_ctx_fileget(filp.get(), ctx);
+}
+
+int ModelFiles::Install(file* filp, bool close_on_exec, int from) {
+  int fd = std::max(from, kFirstFd);
+  while (static_cast<size_t>(fd) < slots_.size() && slots_[fd].filp != nullptr) ++fd;
+  if (fd >= kFdsMax) {
+    fput(filp);
+    return -EMFILE;
+  }
+  if (static_cast<size_t>(fd) >= slots_.size()) slots_.resize(fd + 1);
+  if (filp->f_id == 0) filp->f_id = ++files_opened_;
+  slots_[fd] = {filp, close_on_exec};
+  return fd;
+}
+
+int ModelFiles::Close(int fd) {
+  if (fd < 0 || static_cast<size_t>(fd) >= slots_.size() || slots_[fd].filp == nullptr) return -EBADF;
+  fput(std::exchange(slots_[fd].filp, nullptr));
+  return 0;
+}
+
+}  // namespace aiolab
