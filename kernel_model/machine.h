@@ -75,6 +75,8 @@ class Machine {
   kernel_state& kernel() { return kernel_; }
   mm_struct& mm() { return mm_; }
   files_struct& files() { return *files_; }
+  // Null unless the files are the host's.
+  HostFiles* host_files() { return host_files_; }
   // The client is about to close a host fd: requests in flight on it go on by a duplicate. Nothing without host_files.
   void WillCloseHostFd(int fd);
   Trace& trace() { return trace_; }
