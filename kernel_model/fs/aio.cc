@@ -1,6 +1,7 @@
 #include "kernel_model/fs/aio.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <time.h>
 
@@ -13,6 +14,7 @@
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
 #include "uapi/errno_name.h"
+#include "uapi/raw_syscall.h"
 
 // Read first: aio_run_iocb(), then aio_complete(); the rest is bookkeeping.
 
@@ -307,7 +309,7 @@ aio_kiocb* aio_get_req(kioctx* ctx) {
   req->ki_running = req->ki_kicked = false;
   req->rw.ki_filp = nullptr;
   req->rw.ki_flags = 0;
-  req->rw.ki_waits_for = "";
+  req->rw.ki_waits_for = nullptr;
   req->ki_nbytes = req->ki_iter.count = 0;
   req->rw.ki_id = ctx->mm->next_request_id++;
   list_add_tail(&req->ki_in_flight, &ctx->reqs);
@@ -567,7 +569,7 @@ int aio_wake_function(wait_queue_entry* entry, uint32_t) {
 void aio_complete_rw(kiocb* kiocb, long res) {
   aio_kiocb* const iocb = container_of(kiocb, aio_kiocb, rw);
   RemoveActive(iocb);
-  const size_t done = iocb->ki_nbytes - iocb->ki_iter.count;
+  const size_t done = iocb->ki_iter.done;
   iocb->ki_res.res = done > 0 ? static_cast<int64_t>(done) : res;
   iocb->ki_res.res2 = 0;
   iocb_put(iocb);
@@ -579,6 +581,15 @@ ssize_t aio_rw_retry(aio_kiocb* req) {
                                               : f_op.read_iter(&req->rw, &req->ki_iter);
 }
 
+// The client's capabilities are the ones that its thread has on the host.
+bool MayUseRealTimeClass() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (RawSyscall(__NR_capget, &header, data) != 0) return false;
+  constexpr uint32_t kEnough = (1u << CAP_SYS_ADMIN) | (1u << CAP_SYS_NICE);
+  return (data[0].effective & kEnough) != 0;
+}
+
 // The kernel's ioprio classes: 0 none, 1 real time, 2 best effort, 3 idle.
 int ioprio_check_cap(int ioprio) {
   const int ioprio_class = ioprio >> 13;
@@ -586,7 +597,8 @@ int ioprio_check_cap(int ioprio) {
   switch (ioprio_class) {
     case 0:
       return level != 0 ? -EINVAL : 0;
-    case 1:  // needs CAP_SYS_ADMIN or CAP_SYS_NICE: the client of the model has them
+    case 1:
+      return MayUseRealTimeClass() ? 0 : -EPERM;
     case 2:
     case 3:
       return 0;
@@ -946,13 +958,12 @@ long sys_io_submit(aio_context_t ctx_id, long nr, iocb** iocbpp) {
 }
 
 long sys_io_cancel(aio_context_t ctx_id, iocb* user_iocb, io_event*) {
+  uint32_t key;
+  if (get_user(key, &user_iocb->aio_key) != 0) return -EFAULT;
   kioctx* const ctx = lookup_ioctx(ctx_id);
   if (ctx == nullptr) return -EINVAL;
   long ret = -EINVAL;
-  uint32_t key;
-  if (get_user(key, &user_iocb->aio_key) != 0) {
-    ret = -EFAULT;
-  } else if (key == KIOCB_KEY) {
+  if (key == KIOCB_KEY) {
     const auto found = ctx->active_by_user_iocb.find(reinterpret_cast<uint64_t>(user_iocb));
     if (found != ctx->active_by_user_iocb.end()) {
       aio_kiocb* const req = list_entry(found->second, aio_kiocb, ki_same_iocb);

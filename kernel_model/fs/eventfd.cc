@@ -46,7 +46,7 @@ ssize_t eventfd_read(kiocb* iocb, iov_iter* to) {
   if (ctx.count == 0) {
     if ((iocb->ki_filp->f_flags & O_NONBLOCK) != 0 || (iocb->ki_flags & IOCB_NOWAIT) != 0) return -EAGAIN;
     if (iocb->ki_wait != nullptr) {
-      iocb->ki_waits_for = "an eventfd's count";
+      iocb->ki_waits_for = nullptr;  // whoever adds to it
       add_wait_queue(ctx.wqh, iocb->ki_wait);
       return -EIOCBRETRY;
     }

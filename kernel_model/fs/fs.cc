@@ -45,6 +45,7 @@ size_t ForEachPiece(iov_iter* iter, size_t n, Move move) {
     const size_t moved = move(static_cast<char*>(segment.iov_base) + iter->segment_offset, piece, done);
     iter->segment_offset += moved;
     iter->count -= moved;
+    iter->done += moved;
     done += moved;
     if (moved < piece) break;
   }
@@ -65,6 +66,7 @@ int import_single_range(void* buf, size_t len, iov_iter* iter) {
   iter->segment = 0;
   iter->segment_offset = 0;
   iter->count = len;
+  iter->done = 0;
   return 0;
 }
 
@@ -72,7 +74,7 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
   iter->segments.clear();
   iter->segment = 0;
   iter->segment_offset = 0;
-  iter->count = 0;
+  iter->count = iter->done = 0;
   if (nr_segs == 0) return 0;
   if (nr_segs > static_cast<size_t>(kUioMaxIov)) return -EINVAL;
   iter->segments.resize(nr_segs);

@@ -50,6 +50,7 @@ struct iov_iter {
   size_t segment = 0;         // the current one
   size_t segment_offset = 0;  // bytes of it that are done
   size_t count = 0;           // bytes still to do
+  size_t done = 0;            // bytes done
 };
 
 // Takes user buffers for up to MAX_RW_COUNT bytes. 0, -EFAULT or -EINVAL.
@@ -87,8 +88,9 @@ struct kiocb {
   void (*ki_complete)(kiocb* iocb, long res) = nullptr;
   // Where a retried request waits; null: this one sleeps instead.
   wait_queue_entry* ki_wait = nullptr;
-  // What it waits for, for the report of a request that never completes.
-  const char* ki_waits_for = "";
+  // What of the kernel's own it waits for, for the report of a request that never completes. Null: something that the
+  // client or the world outside may still do.
+  const char* ki_waits_for = nullptr;
   int64_t ki_id = 0;  // as traces name it
 };
 

@@ -54,9 +54,9 @@ bool MayNotWait(const kiocb& iocb) {
 
 // Waits until `condition`. 0: look again; otherwise what the request returns now.
 template <typename Condition>
-int Wait(kiocb* iocb, wait_queue_head& queue, const char* what, Condition condition) {
+int Wait(kiocb* iocb, wait_queue_head& queue, Condition condition) {
   if (iocb->ki_wait != nullptr) {
-    iocb->ki_waits_for = what;
+    iocb->ki_waits_for = nullptr;  // whoever has the other end
     add_wait_queue(queue, iocb->ki_wait);
     return -EIOCBRETRY;
   }
@@ -95,8 +95,7 @@ ssize_t pipe_read(kiocb* iocb, iov_iter* to) {
       done = -EAGAIN;
       break;
     }
-    const int waited =
-        Wait(iocb, pipe.rd_wait, "data in a pipe", [&pipe] { return !pipe_empty(pipe) || pipe.writers == 0; });
+    const int waited = Wait(iocb, pipe.rd_wait, [&pipe] { return !pipe_empty(pipe) || pipe.writers == 0; });
     if (waited != 0) return waited;
   }
   if (was_full) wake_up_all(pipe.wr_wait, POLLOUT | POLLWRNORM);
@@ -152,8 +151,7 @@ ssize_t pipe_write(kiocb* iocb, iov_iter* from) {
     }
     // Whoever is to make room has to know that there is something to read.
     if (was_empty) wake_up_all(pipe.rd_wait, POLLIN | POLLRDNORM);
-    const int waited =
-        Wait(iocb, pipe.wr_wait, "room in a pipe", [&pipe] { return !pipe_full(pipe) || pipe.readers == 0; });
+    const int waited = Wait(iocb, pipe.wr_wait, [&pipe] { return !pipe_full(pipe) || pipe.readers == 0; });
     if (waited == -EIOCBRETRY) return waited;
     was_empty = pipe_empty(pipe);
     if (waited != 0) {

@@ -11,6 +11,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "kernel_model/emulated_syscalls.h"
+#include "kernel_model/sim/chooser.h"
 #include "uapi/host_syscalls.h"
 
 namespace aiolab {
@@ -64,8 +66,41 @@ Backend Host() {
   return host;
 }
 
+// An emulated kernel with a machine of its own.
+class EmulatedKernel {
+ public:
+  explicit EmulatedKernel(const Profile& profile)
+      : machine_({.chooser = &chooser_, .profile = &profile, .nr_cpus = kPossibleCpus}) {}
+  Machine& machine() { return machine_; }
+
+  static constexpr int kPossibleCpus = 4;
+
+ private:
+  SeededChooser chooser_{/*seed=*/7};
+  Machine machine_;
+};
+
+// First base, so that the machine is there before the interface to it.
+class OwningEmulatedSyscalls : private EmulatedKernel, public EmulatedSyscalls {
+ public:
+  explicit OwningEmulatedSyscalls(const Profile& profile) : EmulatedKernel(profile), EmulatedSyscalls(machine()) {}
+};
+
+// The model's own files follow tmpfs everywhere.
+Backend Emulated(const Profile& profile) {
+  Backend emulated;
+  emulated.name = std::string(profile.name);
+  emulated.make_kernel = [&profile] { return std::make_unique<OwningEmulatedSyscalls>(profile); };
+  emulated.disk_dir = "/tmp";
+  emulated.tmpfs_dir = "/dev/shm";
+  emulated.possible_cpus = EmulatedKernel::kPossibleCpus;
+  emulated.disk_direct_alignment = 1;
+  return emulated;
+}
+
 std::vector<Backend>& Backends() {
-  static std::vector<Backend>& backends = *new std::vector<Backend>{Host()};
+  static std::vector<Backend>& backends =
+      *new std::vector<Backend>{Host(), Emulated(*FindProfile("mainline")), Emulated(*FindProfile("retry"))};
   return backends;
 }
 
