@@ -1014,7 +1014,8 @@ std::string DescribeStuckRequests(const mm_struct& mm) {
     const kioctx* const ctx = list_entry(const_cast<list_head*>(at), kioctx, mm_contexts);
     for (const list_head* entry = ctx->reqs.next; entry != &ctx->reqs; entry = entry->next) {
       const aio_kiocb* const req = list_entry(const_cast<list_head*>(entry), aio_kiocb, ki_in_flight);
-      if (req->rw.ki_waits_for == nullptr) continue;
+      // Under way on another thread, inside its io_submit.
+      if (req->rw.ki_waits_for == nullptr || *req->rw.ki_waits_for == '\0') continue;
       absl::StrAppend(&stuck, "request ", req->rw.ki_id, " of context ", ctx->trace_id, " (",
                       AioOpcodeName(req->opcode), " of file ", req->rw.ki_filp->f_id, " at ", req->rw.ki_pos, ", ",
                       req->ki_iter.count, " bytes to go, attempt ", req->ki_attempts, ") waits for ",

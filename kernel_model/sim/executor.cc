@@ -162,8 +162,15 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
       }
     }
 
+    const int64_t slept_since_ns = HostMonotonicNs();
     const Sleeper::Result result = HostSleep(me, ticket, timeout_ns);
     if (result == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) return StopReason::kInterrupted;
+    // Nobody came: what passed outside has passed for the model too, or the deadline would never be there.
+    if (result == Sleeper::Result::kTimedOut && wait.deadline_ns != kNoDeadline &&
+        options_.clock == ClockMode::kVirtual) {
+      const int64_t slept_ns = HostMonotonicNs() - slept_since_ns;
+      now_ns_ = std::max(now_ns_, std::min(wait.deadline_ns, now_ns_ + slept_ns));
+    }
   }
 }
 

@@ -1,0 +1,387 @@
+#include "tools/preload/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/single_threaded.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "kernel_model/profile.h"
+#include "kernel_model/sim/replay_token.h"
+#include "kernel_model/sim/seeded_bug.h"
+#include "tools/aiolab/files.h"
+#include "tools/preload/clock.h"
+#include "tools/preload/proc_files.h"
+#include "tools/preload/signals.h"
+#include "tools/preload/thread_state.h"
+#include "tools/preload/tick.h"
+#include "uapi/raw_syscall.h"
+
+namespace aiolab::preload {
+namespace {
+
+// A token of this size or more goes to a file, which the runner moves to where it stays.
+constexpr size_t kTokenInReportMax = 4096;  // bytes
+
+enum class Phase { kNew, kStarting, kActive, kInactive };
+
+// Everything that goes with one machine. Never destroyed: clients do I/O from destructors.
+struct Lab {
+  std::unique_ptr<Chooser> chooser;
+  std::unique_ptr<TraceSink> sink;
+  std::string trace_text;  // until a rank says where it goes
+  std::string trace_path;
+  bool trace_begun = false;
+  std::unique_ptr<Machine> machine;
+  std::unique_ptr<EmulatedSyscalls> kernel;
+  int rank = 0;
+  int64_t start_ns = 0;       // client time
+  int64_t real_start_ns = 0;  // host time
+  bool finished = false;
+};
+
+// In static storage without constructors: the first interposed call may come before this library's are run.
+std::atomic<Phase> phase{Phase::kNew};
+RunConfig* config = nullptr;
+RunIdentity* identity = nullptr;
+std::string* replay_token = nullptr;
+std::atomic<Lab*> lab{nullptr};
+pthread_mutex_t lab_mutex = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t notes_mutex = PTHREAD_MUTEX_INITIALIZER;
+std::vector<std::string>* not_replayable = nullptr;
+std::vector<std::string>* findings = nullptr;
+
+// A page that reads as zeros in a child with its own memory, however it was made.
+std::atomic<long>* owner_pid = nullptr;
+std::atomic<bool> has_had_threads{false};
+std::atomic<bool> has_relatives{false};
+std::atomic<bool> is_child{false};  // of fork: what the C library believes is about the parent
+int forks = 0;
+
+// Holds a mutex with all signals blocked, as a handler may want it too.
+class ScopedMutex {
+ public:
+  explicit ScopedMutex(pthread_mutex_t& mutex) : mutex_(mutex) {
+    const uint64_t all = ~uint64_t{0} & ~(uint64_t{1} << (SIGSEGV - 1)) & ~(uint64_t{1} << (SIGBUS - 1));
+    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask_before_, sizeof(all));
+    pthread_mutex_lock(&mutex_);
+  }
+  ~ScopedMutex() {
+    pthread_mutex_unlock(&mutex_);
+    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &mask_before_, nullptr, sizeof(mask_before_));
+  }
+  ScopedMutex(const ScopedMutex&) = delete;
+  ScopedMutex& operator=(const ScopedMutex&) = delete;
+
+ private:
+  pthread_mutex_t& mutex_;
+  uint64_t mask_before_ = 0;
+};
+
+[[noreturn]] void RefuseRun(absl::string_view why) {
+  if (config != nullptr) (void)WriteRefusal(config->run_dir, why);
+  ExitNow(kRefusedExitStatus);
+}
+
+template <typename Entries>
+std::string NamesOf(const Entries& entries) {
+  return absl::StrJoin(entries, ", ", [](std::string* out, const auto& entry) { absl::StrAppend(out, entry.name); });
+}
+
+void CheckConfig() {
+  if (FindProfile(config->profile) == nullptr) {
+    RefuseRun(absl::StrCat("there is no profile '", config->profile, "'; there are ", NamesOf(kProfiles)));
+  }
+  if (!config->seeded_bug.empty() && FindSeededBug(config->seeded_bug) == nullptr) {
+    RefuseRun(absl::StrCat("there is no seeded bug '", config->seeded_bug, "'; there are ", NamesOf(kSeededBugs)));
+  }
+  const absl::StatusOr<std::string> token = ReadReplayToken(*config);
+  if (!token.ok()) RefuseRun(token.status().message());
+  replay_token = new std::string(*token);
+  if (!token->empty()) {
+    const absl::StatusOr<Chooser::Recording> recording = DecodeReplayToken(*token, *identity);
+    if (!recording.ok()) RefuseRun(recording.status().message());
+  }
+}
+
+// The child of fork has one thread, a copy of the memory, and nothing of the parent's machine.
+void BecomeChild() {
+  const int64_t now_ns = Me().last_clock_ns;
+  pthread_mutex_init(&lab_mutex, nullptr);
+  pthread_mutex_init(&notes_mutex, nullptr);
+  if (lab.exchange(nullptr) != nullptr) ++forks;
+  not_replayable->clear();
+  findings->clear();
+  has_had_threads = false;
+  has_relatives = true;
+  is_child = true;
+  ThreadState& me = Me();
+  me.is_client = false;
+  me.deferred_count = 0;
+  me.clock_offset_ns = 0;
+  ForgetTick();
+  ForgetProcFiles();
+  RestartClockInChild(std::max(now_ns, TimeWithoutMachineNs()));
+  owner_pid->store(RawSyscall(__NR_getpid));
+}
+
+// fork() runs the handlers; a child by the bare system call is found by the page at its next call of ours.
+void LookForFork() {
+  if (owner_pid->load(std::memory_order_relaxed) == 0) [[unlikely]]
+    BecomeChild();
+}
+
+void Start() {
+  const char* variable = getenv(kRunVariable);
+  if (variable == nullptr) {
+    phase = Phase::kInactive;
+    return;
+  }
+  absl::StatusOr<RunConfig> parsed = ParseRunConfig(variable);
+  if (!parsed.ok()) {
+    const std::string line = absl::StrCat("aiolab: ", kRunVariable, ": ", parsed.status().message(), "\n");
+    RawSyscall(__NR_write, 2, line.data(), line.size());
+    ExitNow(kRefusedExitStatus);
+  }
+  config = new RunConfig(*std::move(parsed));
+  identity = new RunIdentity{config->profile, config->cpus, config->seeded_bug};
+  not_replayable = new std::vector<std::string>;
+  findings = new std::vector<std::string>;
+  const long page = RawSyscall(__NR_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  RawSyscall(__NR_madvise, page, 4096, MADV_WIPEONFORK);
+  owner_pid = new (reinterpret_cast<void*>(page)) std::atomic<long>(RawSyscall(__NR_getpid));
+  CheckConfig();
+  InitSignals();
+  if (config->clock == RunClock::kVirtual) TrapTimeStampCounter(true);
+  pthread_atfork(
+      nullptr, [] { has_relatives = true; }, LookForFork);
+  phase = Phase::kActive;
+}
+
+void WriteTrace(Lab& mine, absl::string_view text) {
+  mine.trace_text.append(text.data(), text.size());
+  if (mine.trace_path.empty()) return;
+  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (mine.trace_begun ? 0 : O_TRUNC);
+  const long fd = RawSyscall(__NR_openat, AT_FDCWD, mine.trace_path.c_str(), flags, 0644);
+  if (fd < 0) return;
+  mine.trace_begun = true;
+  absl::string_view rest = mine.trace_text;
+  while (!rest.empty()) {
+    const long count = RawSyscall(__NR_write, fd, rest.data(), rest.size());
+    if (count == -EINTR) continue;
+    if (count <= 0) break;
+    rest.remove_prefix(static_cast<size_t>(count));
+  }
+  RawSyscall(__NR_close, fd);
+  mine.trace_text.clear();
+}
+
+void Claim(Lab& mine) {
+  const absl::StatusOr<int> rank = ClaimRank(config->run_dir);
+  // Without a run directory there is nobody to report to; the client goes on.
+  if (!rank.ok()) return;
+  mine.rank = *rank;
+  mine.trace_path = TracePathOfRank(*config, *rank);
+}
+
+void NoteSeveralThreads(const Lab& mine) {
+  if (mine.machine->had_several_threads()) {
+    NotReplayable("several threads of the client entered the model; the order in which they came is not recorded");
+  }
+}
+
+bool OnStuck(const std::string& finding, bool certain) {
+  AddFinding(finding);
+  if (!certain) return false;
+  NoteSeveralThreads(*lab.load());
+  WriteReport();
+  ExitNow(kFindingExitStatus);
+}
+
+std::unique_ptr<Chooser> NewChooser(const Lab& mine) {
+  // A token is the run of the first process that made a context.
+  if (replay_token->empty() || mine.rank > 1) return std::make_unique<SeededChooser>(config->seed);
+  return std::make_unique<ReplayChooser>(*DecodeReplayToken(*replay_token, *identity), [](const std::string& why) {
+    NotReplayable(why);
+    AddFinding(absl::StrCat("this run is not the one of the replay token: ", why));
+  });
+}
+
+Lab* NewLab(bool setup) {
+  Lab* mine = new Lab;
+  mine->start_ns = ClientNowNs(/*look=*/false);
+  mine->real_start_ns = HostMonotonicNs();
+  if (setup) Claim(*mine);
+  mine->chooser = NewChooser(*mine);
+  if (!config->trace_format.empty()) {
+    mine->sink = std::make_unique<TextTraceSink>([mine](absl::string_view text) { WriteTrace(*mine, text); });
+  }
+  MachineOptions options;
+  options.chooser = mine->chooser.get();
+  options.profile = FindProfile(config->profile);
+  if (!config->seeded_bug.empty()) options.bug = FindSeededBug(config->seeded_bug)->bug;
+  options.nr_cpus = config->cpus;
+  options.clock = config->clock == RunClock::kVirtual ? ClockMode::kVirtual : ClockMode::kHost;
+  options.trace_sink = mine->sink.get();
+  options.host_files = true;
+  options.on_stuck = OnStuck;
+  options.other_threads = [] { return !SingleThreaded(); };
+  mine->machine = std::make_unique<Machine>(options);
+  // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
+  for (int i = 0; i < forks; ++i) mine->machine->mm().rings.AfterForkInChild();
+  mine->kernel = std::make_unique<EmulatedSyscalls>(*mine->machine);
+  return mine;
+}
+
+std::string CommandName() {
+  char name[16] = {};
+  RawSyscall(__NR_prctl, PR_GET_NAME, name);
+  return name;
+}
+
+}  // namespace
+
+bool Active() {
+  const Phase now = phase.load(std::memory_order_acquire);
+  if (now == Phase::kActive) [[likely]] {
+    LookForFork();
+    return true;
+  }
+  if (now != Phase::kNew) return false;
+  // What Start() itself calls finds it in progress, and goes to the C library.
+  Phase expected = Phase::kNew;
+  if (!phase.compare_exchange_strong(expected, Phase::kStarting)) return false;
+  Start();
+  return phase.load() == Phase::kActive;
+}
+
+const RunConfig& Config() { return *config; }
+
+Machine* TheMachine() {
+  Lab* mine = lab.load(std::memory_order_acquire);
+  return mine == nullptr ? nullptr : mine->machine.get();
+}
+
+EmulatedSyscalls& Kernel(bool setup) {
+  Lab* mine = lab.load(std::memory_order_acquire);
+  if (mine == nullptr || (setup && mine->rank == 0)) [[unlikely]] {
+    const ScopedMutex lock(lab_mutex);
+    mine = lab.load();
+    if (mine == nullptr) {
+      mine = NewLab(setup);
+      lab.store(mine, std::memory_order_release);
+    }
+    if (setup && mine->rank == 0) Claim(*mine);
+  }
+  Me().is_client = true;
+  if (setup) StartTick();
+  return *mine->kernel;
+}
+
+int64_t MachineStartNs() { return lab.load(std::memory_order_acquire)->start_ns; }
+
+bool SingleThreaded() {
+  if (has_had_threads.load(std::memory_order_relaxed)) return false;
+  // Our own tick thread ends glibc's belief; before it is there, glibc knows of threads that came by another way.
+  return __libc_single_threaded != 0 || is_child.load(std::memory_order_relaxed) ||
+         lab.load(std::memory_order_relaxed) != nullptr;
+}
+
+bool Alone() { return SingleThreaded() && !has_relatives.load(std::memory_order_relaxed); }
+
+void NoteThreadCreation() {
+  if (has_had_threads.load(std::memory_order_relaxed)) return;
+  if (VirtualClock()) StartOutsideClock();
+  has_had_threads = true;
+}
+
+bool ThreadInModel() {
+  return Active() && TheMachine() != nullptr && !Machine::InsideModel() && !Me().is_ours &&
+         (Me().is_client || SingleThreaded());
+}
+
+bool OwnsMemory() { return owner_pid != nullptr && owner_pid->load() == RawSyscall(__NR_getpid); }
+
+void NotReplayable(const std::string& why) {
+  const ScopedMutex lock(notes_mutex);
+  if (std::find(not_replayable->begin(), not_replayable->end(), why) == not_replayable->end()) {
+    not_replayable->push_back(why);
+  }
+}
+
+void AddFinding(const std::string& finding) {
+  const ScopedMutex lock(notes_mutex);
+  if (std::find(findings->begin(), findings->end(), finding) == findings->end()) findings->push_back(finding);
+}
+
+void WriteReport() {
+  Lab* mine = lab.load();
+  if (mine == nullptr) return;
+  mine->machine->trace().Flush();
+  if (mine->rank == 0) return;
+  if (config->clock == RunClock::kHost) NotReplayable("the model's timers used the real clock (--clock=host)");
+  RunReport report;
+  report.rank = mine->rank;
+  report.command = CommandName();
+  report.operations = mine->machine->Operations();
+  const kernel_stats& stats = mine->machine->kernel().stats;
+  report.retries = stats.retries;
+  report.kicks = stats.kicks;
+  report.plugs = stats.plugs;
+  report.bios = stats.bios;
+  report.virtual_time_ns = mine->machine->NowNs();
+  report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
+  {
+    const ScopedMutex lock(notes_mutex);
+    report.not_replayable_because = *not_replayable;
+    report.findings = *findings;
+  }
+  report.replayable = report.not_replayable_because.empty();
+  report.token = EncodeReplayToken(*identity, mine->chooser->recording());
+  if (report.token.size() > kTokenInReportMax) {
+    report.token_path = absl::StrCat(config->run_dir, "/token.", report.rank);
+    if (ReplaceFile(report.token_path, report.token).ok()) {
+      report.token.clear();
+    } else {
+      report.token_path.clear();
+    }
+  }
+  if (mine->trace_begun) report.trace_path = mine->trace_path;
+  (void)WriteRunReport(config->run_dir, report);
+}
+
+void Finish() {
+  Lab* mine = phase.load() == Phase::kActive && Active() ? lab.load() : nullptr;
+  if (mine == nullptr || !OwnsMemory() || mine->finished || Machine::InsideModel()) return;
+  mine->finished = true;
+  NoteSeveralThreads(*mine);  // before this thread, which may not have been one of them, enters too
+  mine->machine->ExitAio();
+  WriteReport();
+  mine->finished = false;  // after an exec that failed there is more to report
+}
+
+void ExitNow(int status) {
+  for (;;) RawSyscall(__NR_exit_group, status);
+}
+
+namespace {
+
+thread_local ThreadState thread_state = {};
+
+__attribute__((constructor)) void Load() { (void)Active(); }
+
+__attribute__((destructor)) void Unload() { Finish(); }
+
+}  // namespace
+
+ThreadState& Me() { return thread_state; }
+
+}  // namespace aiolab::preload

@@ -1,0 +1,28 @@
+// What the library keeps for each thread. Plain data: it is there before any constructor and after every destructor.
+#ifndef TOOLS_PRELOAD_THREAD_STATE_H_
+#define TOOLS_PRELOAD_THREAD_STATE_H_
+
+#include <signal.h>
+
+#include <cstdint>
+
+namespace aiolab::preload {
+
+inline constexpr int kDeferredSignalsMax = 32;
+
+struct ThreadState {
+  bool is_client;                // it has made an io_* call
+  bool resetting_fault_action;   // the fault handler is about to let the default action end the process
+  bool is_ours;                  // the tick thread
+  unsigned char blocked_faults;  // bit 0: the client believes SIGSEGV blocked; bit 1: SIGBUS
+  int64_t clock_offset_ns;       // its clock is ahead of the model's by this
+  int64_t last_clock_ns;         // the last time it was told
+  int deferred_count;            // signals that came while it was inside the model
+  siginfo_t deferred[kDeferredSignalsMax];
+};
+
+ThreadState& Me();
+
+}  // namespace aiolab::preload
+
+#endif  // TOOLS_PRELOAD_THREAD_STATE_H_

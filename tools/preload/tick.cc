@@ -1,0 +1,102 @@
+#include "tools/preload/tick.h"
+
+#include <linux/prctl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include <atomic>
+
+#include "tools/preload/clock.h"
+#include "tools/preload/process.h"
+#include "tools/preload/real_functions.h"
+#include "tools/preload/thread_state.h"
+#include "uapi/raw_syscall.h"
+
+namespace aiolab::preload {
+namespace {
+
+// How often the thread looks, and what it takes for a client that computes: so much CPU time, or so many looks, with
+// work to do and nobody who came to do it. Looks, not real time: on a machine that stood still, both stood still.
+constexpr int64_t kLookIntervalNs = 20'000'000;
+constexpr int64_t kSpinCpuNs = 100'000'000;
+constexpr int kIdleLooks = 50;
+// With several threads a run does not repeat anyway, and one of them may sleep where we cannot see it.
+constexpr int kIdleLooksWithThreads = 2;
+constexpr int64_t kTickIntervalNs = 1'000'000;
+// What may run in one go, before the client is given a chance to see it.
+constexpr int kEventsPerTick = 64;
+
+std::atomic<bool> started{false};
+
+RealFunction<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)> real_pthread_create("pthread_create");
+
+void SleepNs(int64_t ns) {
+  const timespec time = ToTimespec(ns);
+  RawSyscall(__NR_nanosleep, &time, nullptr);
+}
+
+int64_t ProcessCpuNs() {
+  timespec cpu = {};
+  RawSyscall(__NR_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  return ToNs(cpu);
+}
+
+void TickUntilSomebodyComes(Machine& machine) {
+  const uint64_t entries = machine.entries();
+  while (machine.entries() == entries && machine.has_events()) {
+    bool ran = false;
+    for (int i = 0; i < kEventsPerTick && machine.entries() == entries && machine.Tick(); ++i) ran = true;
+    if (ran) {
+      NotReplayable(
+          "a client looked at its ring without a system call, or slept where the model does not see it, and a tick "
+          "from outside let the model run");
+    }
+    SleepNs(kTickIntervalNs);
+  }
+}
+
+void* Run(void*) {
+  Me().is_ours = true;
+  RawSyscall(__NR_prctl, PR_SET_NAME, "aiolab-tick");
+  uint64_t entries = 0;
+  int64_t cpu_ns = 0;
+  int idle_looks = 0;
+  for (;;) {
+    SleepNs(kLookIntervalNs);
+    Machine* machine = TheMachine();
+    if (machine == nullptr) continue;
+    if (machine->entries() != entries || !machine->has_events()) {
+      entries = machine->entries();
+      cpu_ns = ProcessCpuNs();
+      idle_looks = 0;
+      continue;
+    }
+    ++idle_looks;
+    if (ProcessCpuNs() - cpu_ns > kSpinCpuNs || idle_looks >= (SingleThreaded() ? kIdleLooks : kIdleLooksWithThreads)) {
+      TickUntilSomebodyComes(*machine);
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void StartTick() {
+  if (!VirtualClock() || started.exchange(true)) return;
+  const uint64_t all = ~uint64_t{0} & ~(uint64_t{1} << (SIGSEGV - 1)) & ~(uint64_t{1} << (SIGBUS - 1));
+  uint64_t before = 0;
+  RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, size_t{256} << 10);
+  pthread_t thread;
+  if (real_pthread_create(&thread, &attributes, Run, nullptr) != 0) started = false;
+  pthread_attr_destroy(&attributes);
+  RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
+}
+
+void ForgetTick() { started = false; }
+
+}  // namespace aiolab::preload

@@ -1,0 +1,33 @@
+// What a client may sleep in outside the io_* calls: the model runs on until the host call would return.
+//
+// Results are the kernel's: >= 0 or -errno. Timeouts are in ns, negative for none. Requires: ThreadInModel().
+#ifndef TOOLS_PRELOAD_WAITS_H_
+#define TOOLS_PRELOAD_WAITS_H_
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <time.h>
+
+#include <cstdint>
+
+namespace aiolab::preload {
+
+long WaitInPoll(pollfd* fds, nfds_t nfds, int64_t timeout_ns, const sigset_t* mask);
+long WaitInEpoll(int epfd, epoll_event* events, int maxevents, int64_t timeout_ns, const sigset_t* mask);
+long WaitInSelect(int nfds, fd_set* read, fd_set* write, fd_set* except, int64_t timeout_ns, const sigset_t* mask);
+long WaitInRead(int fd, void* buf, size_t count);
+
+// Sleeps for `ns`, also in a process that is no client. Requires: VirtualClock() or ThreadInModel(). 0 or -EINTR, with
+// the rest in `*remaining_ns`.
+long Sleep(int64_t ns, int64_t* remaining_ns);
+// Whether Sleep() is for this thread; otherwise the C library's functions are.
+bool SleepsHere();
+
+// clock_nanosleep in the kernel's convention.
+long SleepOnClock(clockid_t clock, int flags, const timespec* request, timespec* remaining);
+
+}  // namespace aiolab::preload
+
+#endif  // TOOLS_PRELOAD_WAITS_H_
