@@ -170,6 +170,7 @@ void RemoveActive(aio_kiocb* req) {
 // ------------------------------------------------------------------------------------------------------------
 
 void free_ioctx(kioctx* ctx) {
+  list_del_init(&ctx->wq.entry);  // queued for requests that somebody else has run meanwhile
   list_del_init(&ctx->mm_contexts);
   delete ctx;
 }

@@ -35,6 +35,18 @@ const std::vector<KnownDifference>& KnownDifferences() {
       {"host", "OrderTest.AContradictionOfRwFlagsComesBeforeAnUnsupportedOne", "no RWF_ATOMIC", "6.11"},
       {"host", "RwfTest.NosignalKeepsTheSignalOfABrokenPipeAway", "no RWF_NOSIGNAL", "6.18"},
       {"host", "RwfTest.NosignalIsTakenForAFile", "no RWF_NOSIGNAL", "6.18"},
+
+      // The emulated kernel: see kernel_model/DIFFERENCES.md.
+      {"mainline", "RingTest.AMovedRingIsTheContextAtItsNewAddress", "the model does not see mremap", ""},
+      {"retry", "RingTest.AMovedRingIsTheContextAtItsNewAddress", "the model does not see mremap", ""},
+
+      // What the retry profile is for: a request that would block leaves io_submit instead.
+      {"retry", "FilesTest.AReadOfAnEmptyPipeBlocksInSubmit", "it is retried", ""},
+      {"retry", "FilesTest.AWriteToAFullPipeBlocksInSubmit", "it is retried", ""},
+      {"retry", "FilesTest.ASignalMakesABlockedPipeReadCompleteWithEintr", "no task sleeps in it", ""},
+      {"retry", "FilesTest.ABlockedReadHoldsUpTheRestOfItsBatch", "it is retried", ""},
+      {"retry", "IoCancelTest.AReadThatBlocksInSubmitCannotBeCancelled", "it does not block there", ""},
+      {"retry", "SynchronousTest.ABufferedWriteIsDoneWhenSubmitReturns", "its page is absent", ""},
   };
   return differences;
 }
