@@ -55,12 +55,14 @@ bool MayNotWait(const kiocb& iocb) {
 // Waits until `condition`. 0: look again; otherwise what the request returns now.
 template <typename Condition>
 int Wait(kiocb* iocb, wait_queue_head& queue, Condition condition) {
+  iocb->ki_waits_for = nullptr;  // a client, this one maybe
   if (iocb->ki_wait != nullptr) {
-    iocb->ki_waits_for = nullptr;  // whoever has the other end
     add_wait_queue(queue, iocb->ki_wait);
     return -EIOCBRETRY;
   }
-  return wait_event(queue, condition, kNoDeadline, /*interruptible=*/true) == SleepResult::kDone ? 0 : -ERESTARTSYS;
+  const SleepResult slept = wait_event(queue, condition, kNoDeadline, /*interruptible=*/true);
+  iocb->ki_waits_for = "";
+  return slept == SleepResult::kDone ? 0 : -ERESTARTSYS;
 }
 
 ssize_t pipe_read(kiocb* iocb, iov_iter* to) {
