@@ -58,7 +58,10 @@ ssize_t eventfd_read(kiocb* iocb, iov_iter* to) {
   const uint64_t taken = ctx.semaphore ? 1 : ctx.count;
   ctx.count -= taken;
   if (waitqueue_active(ctx.wqh)) wake_up_all(ctx.wqh, POLLOUT);
-  if (copy_to_iter(&taken, sizeof(taken), to) != sizeof(taken)) return -EFAULT;
+  if (const size_t copied = copy_to_iter(&taken, sizeof(taken), to); copied < sizeof(taken)) {
+    iov_iter_revert(to, copied);
+    return -EFAULT;
+  }
   return sizeof(taken);
 }
 

@@ -120,6 +120,15 @@ void iov_iter_advance(iov_iter* iter, size_t n) {
   ForEachPiece(iter, n, [](char*, size_t piece, size_t) { return piece; });
 }
 
+void iov_iter_revert(iov_iter* iter, size_t n) {
+  iter->count += n;
+  while (n > iter->segment_offset) {
+    n -= iter->segment_offset;
+    iter->segment_offset = iter->segments[--iter->segment].iov_len;
+  }
+  iter->segment_offset -= n;
+}
+
 absl::InlinedVector<iovec, 4> iov_iter_next(const iov_iter& iter, size_t n) {
   absl::InlinedVector<iovec, 4> next;
   n = std::min(n, iter.count);

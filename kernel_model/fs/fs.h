@@ -64,6 +64,8 @@ size_t copy_from_iter(void* to, size_t n, iov_iter* iter);
 // The same with zeros.
 size_t iov_iter_zero(size_t n, iov_iter* iter);
 void iov_iter_advance(iov_iter* iter, size_t n);
+// Takes back the last `n` bytes of an advance.
+void iov_iter_revert(iov_iter* iter, size_t n);
 // The buffers of the next `n` bytes, for a call that takes an iovec.
 absl::InlinedVector<iovec, 4> iov_iter_next(const iov_iter& iter, size_t n);
 
