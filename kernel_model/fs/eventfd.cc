@@ -45,18 +45,23 @@ ssize_t eventfd_read(kiocb* iocb, iov_iter* to) {
   if (to->count < sizeof(uint64_t)) return -EINVAL;
   if (ctx.count == 0) {
     if ((iocb->ki_filp->f_flags & O_NONBLOCK) != 0 || (iocb->ki_flags & IOCB_NOWAIT) != 0) return -EAGAIN;
+    iocb->ki_waits_for = nullptr;  // a client, this one maybe
     if (iocb->ki_wait != nullptr) {
-      iocb->ki_waits_for = nullptr;  // whoever adds to it
       add_wait_queue(ctx.wqh, iocb->ki_wait);
       return -EIOCBRETRY;
     }
     const auto counted = [&ctx] { return ctx.count != 0; };
-    if (wait_event(ctx.wqh, counted, kNoDeadline, /*interruptible=*/true) != SleepResult::kDone) return -ERESTARTSYS;
+    const SleepResult slept = wait_event(ctx.wqh, counted, kNoDeadline, /*interruptible=*/true);
+    iocb->ki_waits_for = "";
+    if (slept != SleepResult::kDone) return -ERESTARTSYS;
   }
   const uint64_t taken = ctx.semaphore ? 1 : ctx.count;
   ctx.count -= taken;
   if (waitqueue_active(ctx.wqh)) wake_up_all(ctx.wqh, POLLOUT);
-  if (copy_to_iter(&taken, sizeof(taken), to) != sizeof(taken)) return -EFAULT;
+  if (const size_t copied = copy_to_iter(&taken, sizeof(taken), to); copied < sizeof(taken)) {
+    iov_iter_revert(to, copied);
+    return -EFAULT;
+  }
   return sizeof(taken);
 }
 

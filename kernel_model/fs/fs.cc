@@ -120,6 +120,15 @@ void iov_iter_advance(iov_iter* iter, size_t n) {
   ForEachPiece(iter, n, [](char*, size_t piece, size_t) { return piece; });
 }
 
+void iov_iter_revert(iov_iter* iter, size_t n) {
+  iter->count += n;
+  while (n > iter->segment_offset) {
+    n -= iter->segment_offset;
+    iter->segment_offset = iter->segments[--iter->segment].iov_len;
+  }
+  iter->segment_offset -= n;
+}
+
 absl::InlinedVector<iovec, 4> iov_iter_next(const iov_iter& iter, size_t n) {
   absl::InlinedVector<iovec, 4> next;
   n = std::min(n, iter.count);
@@ -171,19 +180,16 @@ int inode::truncate(loff_t) { return -EINVAL; }
 
 ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   if (from->count == 0) return 0;
-  // A retried request has passed, and where it was told to begin is where it goes on.
-  if (from->segment != 0 || from->segment_offset != 0) return static_cast<ssize_t>(from->count);
-  if ((iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_pos = iocb->ki_filp->f_inode->i_size;
+  // A retried request goes on where it was, and what it has written counts.
+  const bool has_begun = from->segment != 0 || from->segment_offset != 0;
+  if (!has_begun && (iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_pos = iocb->ki_filp->f_inode->i_size;
   const auto pos = static_cast<uint64_t>(iocb->ki_pos);
   const uint64_t limit = FileSizeLimit();
-  if (pos >= limit) {
-    send_sig(SIGXFSZ);
-    return -EFBIG;
-  }
-  if (iocb->ki_pos >= MAX_LFS_FILESIZE) return -EFBIG;
-  const uint64_t room = std::min<uint64_t>(limit, MAX_LFS_FILESIZE) - pos;
-  from->count = std::min<uint64_t>(from->count, room);
-  return static_cast<ssize_t>(from->count);
+  const uint64_t room = std::min<uint64_t>(limit, MAX_LFS_FILESIZE);
+  if (pos < room) return static_cast<ssize_t>(std::min<uint64_t>(from->count, room - pos));
+  if (has_begun) return 0;
+  if (pos >= limit) send_sig(SIGXFSZ);
+  return -EFBIG;
 }
 
 int inode_newsize_ok(const inode& node, loff_t size) {

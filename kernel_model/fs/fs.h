@@ -64,6 +64,8 @@ size_t copy_from_iter(void* to, size_t n, iov_iter* iter);
 // The same with zeros.
 size_t iov_iter_zero(size_t n, iov_iter* iter);
 void iov_iter_advance(iov_iter* iter, size_t n);
+// Takes back the last `n` bytes of an advance.
+void iov_iter_revert(iov_iter* iter, size_t n);
 // The buffers of the next `n` bytes, for a call that takes an iovec.
 absl::InlinedVector<iovec, 4> iov_iter_next(const iov_iter& iter, size_t n);
 
@@ -191,9 +193,9 @@ int iocb_flags(const file& filp);
 // read and write, and about aio_offset by AIO. 0 or -EINVAL.
 int rw_verify_area(const file& filp, loff_t pos, size_t count);
 
-// What a write to a regular file has to respect before it starts: O_APPEND, RLIMIT_FSIZE (-EFBIG and SIGXFSZ) and the
-// largest position. May shorten the iterator. Returns the bytes left to write, 0 for none, or -errno. A later attempt
-// of the same request passes unchecked.
+// What a write to a regular file has to respect: O_APPEND, which moves ki_pos, RLIMIT_FSIZE (-EFBIG and SIGXFSZ) and
+// the largest position. Returns how many of the iterator's bytes may be written, or -errno. A later attempt of a
+// request that has written something gets 0 at the limit, not an error.
 ssize_t generic_write_checks(kiocb* iocb, iov_iter* from);
 
 // Whether a file may be made `size` bytes long: 0, or -EFBIG and SIGXFSZ.

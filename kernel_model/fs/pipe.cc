@@ -55,12 +55,14 @@ bool MayNotWait(const kiocb& iocb) {
 // Waits until `condition`. 0: look again; otherwise what the request returns now.
 template <typename Condition>
 int Wait(kiocb* iocb, wait_queue_head& queue, Condition condition) {
+  iocb->ki_waits_for = nullptr;  // a client, this one maybe
   if (iocb->ki_wait != nullptr) {
-    iocb->ki_waits_for = nullptr;  // whoever has the other end
     add_wait_queue(queue, iocb->ki_wait);
     return -EIOCBRETRY;
   }
-  return wait_event(queue, condition, kNoDeadline, /*interruptible=*/true) == SleepResult::kDone ? 0 : -ERESTARTSYS;
+  const SleepResult slept = wait_event(queue, condition, kNoDeadline, /*interruptible=*/true);
+  iocb->ki_waits_for = "";
+  return slept == SleepResult::kDone ? 0 : -ERESTARTSYS;
 }
 
 ssize_t pipe_read(kiocb* iocb, iov_iter* to) {
@@ -74,6 +76,7 @@ ssize_t pipe_read(kiocb* iocb, iov_iter* to) {
       const size_t chars = std::min(buf.len, to->count);
       const size_t written = copy_to_iter(buf.page->data() + buf.offset, chars, to);
       if (written < chars) {
+        iov_iter_revert(to, written);
         if (done == 0) done = -EFAULT;
         break;
       }
@@ -113,7 +116,10 @@ ssize_t MergeTail(pipe_inode_info& pipe, iov_iter* from) {
   const size_t chars = from->count % kPageSize;
   const size_t end = buf.offset + buf.len;
   if (chars == 0 || pipe_empty(pipe) || buf.packet || end + chars > kPageSize) return 0;
-  if (copy_from_iter(buf.page->data() + end, chars, from) < chars) return -EFAULT;
+  if (const size_t copied = copy_from_iter(buf.page->data() + end, chars, from); copied < chars) {
+    iov_iter_revert(from, copied);
+    return -EFAULT;
+  }
   buf.len += chars;
   return static_cast<ssize_t>(chars);
 }
@@ -134,7 +140,8 @@ ssize_t pipe_write(kiocb* iocb, iov_iter* from) {
       pipe_buffer& buf = pipe.slot(pipe.head);
       if (buf.page == nullptr) buf.page = std::make_unique<std::array<char, kPageSize>>();
       const size_t chars = std::min(kPageSize, from->count);
-      if (copy_from_iter(buf.page->data(), chars, from) < chars) {
+      if (const size_t copied = copy_from_iter(buf.page->data(), chars, from); copied < chars) {
+        iov_iter_revert(from, copied);
         if (done == 0) done = -EFAULT;
         break;
       }

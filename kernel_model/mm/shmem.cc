@@ -104,7 +104,12 @@ ssize_t shmem_file_read_iter(kiocb* iocb, iov_iter* to) {
 ssize_t shmem_file_write_iter(kiocb* iocb, iov_iter* from) {
   const ssize_t allowed = generic_write_checks(iocb, from);
   if (allowed <= 0) return allowed;
-  return filemap_write(iocb, from, SHMEM_I(*iocb->ki_filp->f_inode).mapping);
+  // What may not be written is hidden for the time being: the iterator tells the caller what is left.
+  const size_t refused = from->count - static_cast<size_t>(allowed);
+  from->count -= refused;
+  const ssize_t written = filemap_write(iocb, from, SHMEM_I(*iocb->ki_filp->f_inode).mapping);
+  from->count += refused;
+  return written;
 }
 
 // Where the next page is that is there (SEEK_DATA) or is not (SEEK_HOLE), at or behind `offset`; the end of the file if
