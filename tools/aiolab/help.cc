@@ -52,7 +52,7 @@ it, with the reason on standard error.
 
 Examples:
   aiolab run --seed=7 --cpus=host -- fio --ioengine=libaio --name=t --size=1m
-  aiolab run --profile=linux-3.10 --report=json -- ./server 2>report.json
+  aiolab run --profile=mainline --report=json -- ./server 2>report.json
 )";
 
 }  // namespace

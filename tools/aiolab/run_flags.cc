@@ -13,6 +13,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "kernel_model/profile.h"
+#include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/nearest_word.h"
 
@@ -59,7 +61,7 @@ std::string AbslUnparseFlag(const WordFlag<Words>& flag) {
 
 struct ProfileWords {
   static const std::vector<std::string>& All() { return ProfileNames(); }
-  static std::string Default() { return "retry"; }
+  static std::string Default() { return std::string(kDefaultProfile.name); }
 };
 
 struct ClockWords {
@@ -137,24 +139,17 @@ bool AbslParseFlag(absl::string_view text, ReplayFlag* flag, std::string* error)
 
 std::string AbslUnparseFlag(const ReplayFlag& flag) { return flag.token_or_file; }
 
-struct SeededBugFlag {
-  std::string name;
-};
-
-bool AbslParseFlag(absl::string_view text, SeededBugFlag* flag, std::string* error) {
-  // Which ones there are is known to the model alone, and the model is in the preload library, which refuses the rest.
-  const bool is_name = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
-  });
-  if (!is_name) {
-    *error = "it has to be a name of small letters, digits and hyphens, as in lost-kick";
-    return false;
+struct SeededBugWords {
+  static const std::vector<std::string>& All() {
+    static const auto& words = *new std::vector<std::string>([] {
+      std::vector<std::string> all;
+      for (const SeededBugEntry& entry : kSeededBugs) all.emplace_back(entry.name);
+      return all;
+    }());
+    return words;
   }
-  flag->name = std::string(text);
-  return true;
-}
-
-std::string AbslUnparseFlag(const SeededBugFlag& flag) { return flag.name; }
+  static std::string Default() { return "none"; }
+};
 
 struct PathFlag {
   std::string path;
@@ -177,7 +172,7 @@ ABSL_FLAG(
     "same seed gives the same run.");
 ABSL_FLAG(aiolab::WordFlag<aiolab::ProfileWords>, profile, {},
           "Which kernel the client sees. retry: today's interface, buffered I/O asynchronous by retries. mainline: "
-          "buffered I/O completes inside io_submit, as in Linux 6. The others are what a client of that kernel saw.");
+          "buffered I/O completes inside io_submit, as in Linux 6.");
 ABSL_FLAG(aiolab::CpusFlag, cpus, aiolab::CpusFlag(),
           "The CPUs of the emulated machine; io_setup sizes rings by them. host: as many as this machine can have.");
 ABSL_FLAG(aiolab::WordFlag<aiolab::ClockWords>, clock, {},
@@ -189,7 +184,7 @@ ABSL_FLAG(aiolab::TraceFlag, trace, aiolab::TraceFlag(),
 ABSL_FLAG(aiolab::WordFlag<aiolab::ReportWords>, report, {}, "The form of the report on standard error.");
 ABSL_FLAG(aiolab::ReplayFlag, replay, aiolab::ReplayFlag(),
           "Repeat an earlier run: TOKEN is what its report printed, @FILE a file that holds one.");
-ABSL_FLAG(aiolab::SeededBugFlag, seeded_bug, aiolab::SeededBugFlag(),
+ABSL_FLAG(aiolab::WordFlag<aiolab::SeededBugWords>, seeded_bug, {},
           "Break the emulated kernel on purpose, to see that a test notices.");
 ABSL_FLAG(aiolab::PathFlag, preload_library, aiolab::PathFlag(),
           "The library that is loaded into the client, if not the one that came with aiolab.");
@@ -254,7 +249,9 @@ absl::StatusOr<RunOptions> OptionsFromFlags() {
   options.trace_path = absl::GetFlag(FLAGS_trace).path;
   options.json = absl::GetFlag(FLAGS_report).word == "json";
   options.replay = absl::GetFlag(FLAGS_replay).token_or_file;
-  options.seeded_bug = absl::GetFlag(FLAGS_seeded_bug).name;
+  // No bug has no name, in the run's configuration and in a token.
+  options.seeded_bug = absl::GetFlag(FLAGS_seeded_bug).word;
+  if (FindSeededBug(options.seeded_bug)->bug == SeededBug::kNone) options.seeded_bug.clear();
   options.preload_library = absl::GetFlag(FLAGS_preload_library).path;
   return options;
 }
@@ -318,10 +315,11 @@ std::vector<FlagHelp> RunFlagHelp() {
 }
 
 const std::vector<std::string>& ProfileNames() {
-  static const auto& names = *new std::vector<std::string>{
-      "retry",      "mainline",   "linux-2.6.39", "linux-3.4", "linux-3.10",
-      "linux-4.18", "linux-4.19", "linux-5.10",   "linux-6.1", "linux-6.12",
-  };
+  static const auto& names = *new std::vector<std::string>([] {
+    std::vector<std::string> all;
+    for (const Profile& profile : kProfiles) all.emplace_back(profile.name);
+    return all;
+  }());
   return names;
 }
 

@@ -44,7 +44,8 @@ timespec RealMoment(clockid_t clock, const timespec& client_moment);
 
 // The time-stamp counter, one tick a nanosecond: makes rdtsc trap in the calling thread and its descendants, or not.
 void TrapTimeStampCounter(bool trap);
-// Emulates rdtsc or rdtscp if that is where `ucontext` stands.
+// Emulates rdtsc or rdtscp if that is where `ucontext` stands. Requires: it is of a general protection fault (SIGSEGV,
+// SI_KERNEL).
 bool EmulateTimeStampCounter(void* ucontext);
 
 // For a scope in which the thread starts another program, whose loader reads the time-stamp counter before our handler

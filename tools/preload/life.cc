@@ -115,13 +115,18 @@ void* RunThread(void* start) {
 RealFunction<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)> real_pthread_create("pthread_create");
 RealFunction<int(thrd_t*, thrd_start_t, void*)> real_thrd_create("thrd_create");
 RealFunction<void(int)> real_exit_now("_exit");
-RealFunction<void(int)> real_quick_exit("quick_exit");
 RealFunction<int(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*, char* const*,
                  char* const*)>
     real_posix_spawn("posix_spawn", "GLIBC_2.15");
 RealFunction<int(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*, char* const*,
                  char* const*)>
     real_posix_spawnp("posix_spawnp", "GLIBC_2.15");
+RealFunction<int(int*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*, char* const*,
+                 char* const*)>
+    real_pidfd_spawn("pidfd_spawn");
+RealFunction<int(int*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*, char* const*,
+                 char* const*)>
+    real_pidfd_spawnp("pidfd_spawnp");
 RealFunction<int(const char*)> real_system("system");
 RealFunction<FILE*(const char*, const char*)> real_popen("popen");
 RealFunction<int(pthread_cond_t*, pthread_mutex_t*, const timespec*)> real_cond_timedwait("pthread_cond_timedwait",
@@ -262,6 +267,21 @@ INTERPOSE(int, posix_spawnp,
            const posix_spawnattr_t* attributes, char* const* argv, char* const* envp)) {
   const ScopedRealTimeStampCounter real_counter;
   return real_posix_spawnp(pid, file, actions, attributes, argv, envp);
+}
+
+// Since glibc 2.39. A client that finds them here has them there, too: it was linked against such a one.
+INTERPOSE(int, pidfd_spawn,
+          (int* pidfd, const char* path, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
+           char* const* argv, char* const* envp)) {
+  const ScopedRealTimeStampCounter real_counter;
+  return real_pidfd_spawn(pidfd, path, actions, attributes, argv, envp);
+}
+
+INTERPOSE(int, pidfd_spawnp,
+          (int* pidfd, const char* file, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
+           char* const* argv, char* const* envp)) {
+  const ScopedRealTimeStampCounter real_counter;
+  return real_pidfd_spawnp(pidfd, file, actions, attributes, argv, envp);
 }
 
 INTERPOSE(int, system, (const char* command)) {

@@ -161,6 +161,7 @@ void Start() {
   CheckConfig();
   InitSignals();
   if (config->clock == RunClock::kVirtual) TrapTimeStampCounter(true);
+  at_quick_exit(Finish);  // the first to be registered runs last
   pthread_atfork(
       nullptr, [] { has_relatives = true; }, LookForFork);
   phase = Phase::kActive;

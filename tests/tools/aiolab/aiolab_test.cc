@@ -81,7 +81,7 @@ TEST_F(AiolabTest, HelpGoesToStandardOutput) {
   }
   const ProgramResult help_run = Run({"help", "run"});
   EXPECT_EQ(help_run.status, 0);
-  EXPECT_THAT(help_run.out, AllOf(HasSubstr("--profile=NAME  (default retry)"), HasSubstr("linux-2.6.39"),
+  EXPECT_THAT(help_run.out, AllOf(HasSubstr("--profile=NAME  (default retry)"), HasSubstr("mainline"),
                                   HasSubstr("Exit status:"), Not(HasSubstr("preload-library"))));
   EXPECT_EQ(Run({"run", "--help"}).out, help_run.out);
 }
