@@ -129,6 +129,7 @@ void BecomeChild() {
   me.clock_offset_ns = 0;
   ForgetTick();
   ForgetProcFiles();
+  ForgetSignals();
   RestartClockInChild(std::max(now_ns, TimeWithoutMachineNs()));
   owner_pid->store(RawSyscall(__NR_getpid));
 }
@@ -329,6 +330,7 @@ void WriteReport() {
   mine->machine->trace().Flush();
   if (mine->rank == 0) return;
   if (config->clock == RunClock::kHost) NotReplayable("the model's timers used the real clock (--clock=host)");
+  if (SignalCameFromOutside()) NotReplayable("a signal came from outside; when it comes is not recorded");
   RunReport report;
   report.rank = mine->rank;
   report.command = CommandName();

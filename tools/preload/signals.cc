@@ -55,8 +55,17 @@ bool HasHandler(const struct sigaction& action) {
 
 bool IsFault(int signal) { return signal == SIGSEGV || signal == SIGBUS; }
 
+std::atomic<bool> came_from_outside{false};
+
+// The client's own raise() and kill() repeat with the run.
+bool IsFromOutside(const siginfo_t& info) {
+  const bool has_sender = info.si_code == SI_USER || info.si_code == SI_TKILL || info.si_code == SI_QUEUE;
+  return !has_sender || info.si_pid != RawSyscall(__NR_getpid);
+}
+
 void Dispatch(int signal, siginfo_t* info, void* ucontext) {
   const int saved_errno = errno;
+  if (TheMachine() != nullptr && IsFromOutside(*info)) came_from_outside = true;
   if (Machine::InsideModel()) {
     ThreadState& me = Me();
     // A standard signal is pending once at most; more than this many of the others are lost, as beyond
@@ -124,6 +133,9 @@ void InitSignals() {
   const sigset_t without = WithoutFaults(inherited);
   real_pthread_sigmask(SIG_SETMASK, &without, nullptr);
 }
+
+bool SignalCameFromOutside() { return came_from_outside; }
+void ForgetSignals() { came_from_outside = false; }
 
 void DeliverDeferredSignals() {
   ThreadState& me = Me();

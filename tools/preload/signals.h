@@ -13,6 +13,11 @@ void InitSignals();
 // Runs the handlers of the signals that came while the thread was inside the model. Called after each such call.
 void DeliverDeferredSignals();
 
+// A handler of the client's ran for a signal that the client did not send itself, while there was a machine.
+bool SignalCameFromOutside();
+// In a child of fork.
+void ForgetSignals();
+
 // `mask` without the signals that must never be blocked.
 sigset_t WithoutFaults(const sigset_t& mask);
 

@@ -90,5 +90,9 @@ TEST(HelpTest, FitsATerminal) {
   }
 }
 
+TEST(StoryTest, WorkThatBelongsToNoRequestIsNoStory) {
+  EXPECT_EQ(MostEventfulRequest("[1] 0 a 0 x: req=0\n[2] 0 a 0 x: req=0\n[3] 0 a 0 x: req=5\n"), "5");
+}
+
 }  // namespace
 }  // namespace aiolab

@@ -100,6 +100,7 @@ TEST_F(PreloadTest, AThreadThatIsNoClientHasAClockToo) {
 TEST_F(PreloadTest, HandlersRunBehindTheCallThatTheyInterrupt) {
   const AiolabRun run = Probe("signals");
   EXPECT_EQ(run.result.status, 0) << run.result.out;
+  EXPECT_THAT(run.report["processes"][0]["not_replayable_because"].dump(), HasSubstr("a signal came from outside"));
 }
 
 TEST_F(PreloadTest, ABadPointerIsEfaultWhateverTheClientDoesWithSigsegv) {
