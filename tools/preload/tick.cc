@@ -24,8 +24,9 @@ constexpr int kIdleLooks = 50;
 // With several threads a run does not repeat anyway, and one of them may sleep where we cannot see it.
 constexpr int kIdleLooksWithThreads = 2;
 constexpr int64_t kTickIntervalNs = 1'000'000;
-// A client that spun once spins again, and the run has lost nothing more if it waits less.
-constexpr int64_t kSpinAgainCpuNs = 2'000'000;
+// A client that spun once spins again, between any two of its requests, and the run has nothing more to lose: as often
+// as the host's timers allow, and whenever nobody has come since the last look.
+constexpr int64_t kSpinAgainIntervalNs = 20'000;
 // What may run in one go, before the client is given a chance to see it.
 constexpr int kEventsPerTick = 64;
 
@@ -54,7 +55,7 @@ void TickUntilSomebodyComes(Machine& machine) {
           "a client looked at its ring without a system call, or slept where the model does not see it, and a tick "
           "from outside let the model run");
     }
-    SleepNs(kTickIntervalNs);
+    SleepNs(kSpinAgainIntervalNs);
   }
 }
 
@@ -67,7 +68,7 @@ void* Run(void*) {
   const bool virtual_clock = VirtualClock();
   bool has_ticked = false;
   for (;;) {
-    SleepNs(virtual_clock && !has_ticked ? kLookIntervalNs : kTickIntervalNs);
+    SleepNs(!virtual_clock ? kTickIntervalNs : has_ticked ? kSpinAgainIntervalNs : kLookIntervalNs);
     Machine* machine = TheMachine();
     if (machine == nullptr) continue;
     if (!virtual_clock) {
@@ -83,7 +84,7 @@ void* Run(void*) {
       continue;
     }
     ++idle_looks;
-    if (ProcessCpuNs() - cpu_ns > (has_ticked ? kSpinAgainCpuNs : kSpinCpuNs) ||
+    if (has_ticked || ProcessCpuNs() - cpu_ns > kSpinCpuNs ||
         idle_looks >= (SingleThreaded() ? kIdleLooks : kIdleLooksWithThreads)) {
       TickUntilSomebodyComes(*machine);
       has_ticked = true;
