@@ -9,7 +9,8 @@
 
 #include "uapi/libaio/kernel_entry.h"
 
-// The shared library gives each function its version; in a static link a name has none.
+// In the shared library the version script gives each function its version; only a second, older function of the same
+// name says its own. In a static link a name has none.
 #ifdef AIOLAB_LIBAIO_VERSIONED
 #define LIBAIO_VERSION(name_and_version) __attribute__((symver(name_and_version)))
 #else
@@ -69,46 +70,36 @@ extern "C" {
 
 using namespace aiolab::libaio;  // NOLINT: every function below is a call of one in there
 
-LIBAIO_VERSION("io_setup@@LIBAIO_0.4")
 int io_setup(int maxevents, io_context_t* ctxp) { return KernelIoSetup(maxevents, ctxp); }
 
-LIBAIO_VERSION("io_destroy@@LIBAIO_0.4")
 int io_destroy(io_context_t ctx) { return KernelIoDestroy(Id(ctx)); }
 
-LIBAIO_VERSION("io_submit@@LIBAIO_0.1")
 int io_submit(io_context_t ctx, long nr, struct iocb* ios[]) { return KernelIoSubmit(Id(ctx), nr, ios); }
 
-LIBAIO_VERSION("io_cancel@@LIBAIO_0.4")
 int io_cancel(io_context_t ctx, struct iocb* iocb, struct io_event* event) {
   return KernelIoCancel(Id(ctx), iocb, event);
 }
 
-LIBAIO_VERSION("io_getevents@@LIBAIO_0.4")
 int io_getevents(io_context_t ctx, long min_nr, long nr, struct io_event* events, struct timespec* timeout) {
   return GetEvents(ctx, min_nr, nr, events, timeout);
 }
 
-LIBAIO_VERSION("io_pgetevents@@LIBAIO_0.5")
 int io_pgetevents(io_context_t ctx, long min_nr, long nr, struct io_event* events, struct timespec* timeout,
                   sigset_t* sigmask) {
   if (IsZero(timeout) && HostRingIsEmpty(Id(ctx))) return 0;
   return KernelIoPgetevents(Id(ctx), min_nr, nr, events, timeout, sigmask);
 }
 
-LIBAIO_VERSION("io_queue_init@@LIBAIO_0.1")
 int io_queue_init(int maxevents, io_context_t* ctxp) {
   if (maxevents <= 0) return -EINVAL;
   *ctxp = nullptr;  // io_setup itself refuses a context id that is not 0
   return KernelIoSetup(maxevents, ctxp);
 }
 
-LIBAIO_VERSION("io_queue_release@@LIBAIO_0.1")
 int io_queue_release(io_context_t ctx) { return KernelIoDestroy(Id(ctx)); }
 
-LIBAIO_VERSION("io_queue_wait@@LIBAIO_0.4")
 int io_queue_wait(io_context_t ctx, struct timespec* timeout) { return GetEvents(ctx, 0, 0, nullptr, timeout); }
 
-LIBAIO_VERSION("io_queue_run@@LIBAIO_0.1")
 int io_queue_run(io_context_t ctx) {
   for (;;) {
     timespec zero = {};
