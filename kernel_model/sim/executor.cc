@@ -116,6 +116,8 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     if (baton_.contended()) {
       baton_.Unlock();
       baton_.Lock();
+      // Another thread may have run what this one was about to run, and nobody wakes a thread for that.
+      if (wait.done()) return StopReason::kDone;
     }
     if (has_watches()) {
       PollWatches();

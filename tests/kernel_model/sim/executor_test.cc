@@ -1,8 +1,11 @@
 #include "kernel_model/sim/executor.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <set>
 #include <vector>
 
@@ -170,6 +173,40 @@ TEST_F(ExecutorTest, ASignalEndsAnInterruptibleWait) {
   executor.Enter();
   EXPECT_EQ(executor.BlockUntil(me_, {.done = [] { return false; }, .interrupted = &never}),
             Executor::StopReason::kInterrupted);
+  executor.Leave();
+  pthread_join(other, nullptr);
+}
+
+// A thread that waits hands the baton over between its look at the condition and its sleep. What the other thread does
+// in between makes the condition true without a wake-up: it has run the event that the first one meant to run.
+TEST_F(ExecutorTest, AConditionThatCameTrueWhileTheBatonWasAwayIsSeen) {
+  Executor executor(chooser_, {.other_threads = [] { return true; }});
+  struct Shared {
+    Executor& executor;
+    std::atomic<bool> about_to_enter{false};
+  } shared{executor};
+  Noted event(log_, 1);
+  executor.Enter();
+  executor.At(event, 100);
+  pthread_t other;
+  ASSERT_EQ(pthread_create(
+                &other, nullptr,
+                [](void* argument) -> void* {
+                  auto& shared = *static_cast<Shared*>(argument);
+                  shared.about_to_enter = true;
+                  shared.executor.Enter();
+                  shared.executor.AdvanceTo(100);
+                  shared.executor.Leave();
+                  return nullptr;
+                },
+                &shared),
+            0);
+  while (!shared.about_to_enter) sched_yield();
+  timespec pause = {0, 50'000'000};
+  nanosleep(&pause, nullptr);
+  alarm(10);  // for the case that it sleeps on
+  EXPECT_EQ(executor.BlockUntil(me_, {.done = [&] { return executor.events_run() > 0; }}), Executor::StopReason::kDone);
+  alarm(0);
   executor.Leave();
   pthread_join(other, nullptr);
 }
