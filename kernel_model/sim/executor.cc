@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <time.h>
 
 #include <algorithm>
@@ -188,11 +189,21 @@ Sleeper::Result Executor::HostSleep(Sleeper& me, uint32_t ticket, int64_t timeou
     }
     timespec timeout = {timeout_ns / kNanosecondsPerSecond, timeout_ns % kNanosecondsPerSecond};
     baton_.Unlock();
-    const long ready = RawSyscall(__NR_ppoll, fds.data(), fds.size(), timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
+    // ppoll knows no ticket. With signals blocked no handler can wake this thread between the look at it and the sleep.
+    uint64_t mask = 0;
+    constexpr uint64_t kAllSignals = ~uint64_t{0};
+    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &kAllSignals, &mask, sizeof(mask));
+    if (me.Prepare() != ticket) {
+      result = Sleeper::Result::kWoken;
+    } else {
+      const long ready =
+          RawSyscall(__NR_ppoll, fds.data(), fds.size(), timeout_ns < 0 ? nullptr : &timeout, &mask, sizeof(mask));
+      result = ready == -EINTR ? Sleeper::Result::kInterrupted
+               : ready == 0    ? Sleeper::Result::kTimedOut
+                               : Sleeper::Result::kWoken;
+    }
+    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof(mask));
     baton_.Lock();
-    result = ready == -EINTR ? Sleeper::Result::kInterrupted
-             : ready == 0    ? Sleeper::Result::kTimedOut
-                             : Sleeper::Result::kWoken;
   } else {
     baton_.Unlock();
     result = me.Sleep(ticket, timeout_ns);

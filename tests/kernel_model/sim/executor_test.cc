@@ -1,5 +1,6 @@
 #include "kernel_model/sim/executor.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -7,6 +8,7 @@
 
 #include <atomic>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -209,6 +211,40 @@ TEST_F(ExecutorTest, AConditionThatCameTrueWhileTheBatonWasAwayIsSeen) {
   alarm(0);
   executor.Leave();
   pthread_join(other, nullptr);
+}
+
+// The signal comes after the look at what it changes and before the sleep, which polls a file of the host.
+Sleeper* sleeper_to_wake = nullptr;
+std::atomic<bool> was_interrupted{false};
+TEST_F(ExecutorTest, ASignalJustBeforeAPollOfTheHostEndsTheWait) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {
+    was_interrupted = true;
+    sleeper_to_wake->Wake();
+  };
+  ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
+  action.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGALRM, &action, nullptr), 0);
+  sleeper_to_wake = &me_;
+  // Asked after the condition, before the sleep.
+  Executor executor(chooser_, {.find_stuck = [] {
+                      raise(SIGUSR1);
+                      return std::string();
+                    }});
+  int pipe_fds[2];
+  ASSERT_EQ(pipe(pipe_fds), 0);
+  Executor::HostWatch watch{.fd = pipe_fds[0], .events = POLLIN, .ready = [](Executor::HostWatch&, short) {}};
+  executor.Watch(watch);
+  const std::function<bool()> interrupted = [] { return was_interrupted.load(); };
+  executor.Enter();
+  alarm(5);
+  EXPECT_EQ(executor.BlockUntil(me_, {.done = [] { return false; }, .interrupted = &interrupted}),
+            Executor::StopReason::kInterrupted);
+  EXPECT_GT(alarm(0), 3u) << "it was the alarm that ended the wait";
+  executor.Unwatch(watch);
+  executor.Leave();
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
 }
 
 }  // namespace
