@@ -141,6 +141,9 @@ void HostReady(Executor::HostWatch& watch, short revents) {
   HostFile& host = *static_cast<HostFile::Watch&>(watch).owner;
   ScopedCurrent in_interrupt(host.kernel->irq);
   get_file(&host);
+  // Told once: who still waits for it after that watches again. Otherwise the next poll would find it at once, for
+  // nobody.
+  host.watch.events = static_cast<short>(host.watch.events & ~revents);
   wake_up_all(host.wait, static_cast<uint32_t>(revents));
   StopWatchingIfUnwanted(host);
   fput(&host);
@@ -170,8 +173,12 @@ ssize_t StreamIter(kiocb* iocb, iov_iter* iter, long nr, short wanted) {
       add_wait_queue(host.wait, iocb->ki_wait);
       return -EIOCBRETRY;
     }
-    const SleepResult slept = wait_event(
-        host.wait, [&] { return HostPoll(host.host_fd, wanted) != 0; }, kNoDeadline, /*interruptible=*/true);
+    const auto ready = [&] {
+      if (HostPoll(host.host_fd, wanted) != 0) return true;
+      WatchFor(host, wanted);  // another may have taken what was there
+      return false;
+    };
+    const SleepResult slept = wait_event(host.wait, ready, kNoDeadline, /*interruptible=*/true);
     StopWatchingIfUnwanted(host);
     if (slept == SleepResult::kSignal) return -ERESTARTSYS;
   }
