@@ -62,7 +62,11 @@ int HostRwFlags(const kiocb& iocb) {
   } else if ((iocb.ki_flags & IOCB_DSYNC) != 0) {
     flags |= RWF_DSYNC;
   }
-  if ((iocb.ki_flags & IOCB_APPEND) != 0) flags |= RWF_APPEND;
+  if ((iocb.ki_flags & IOCB_APPEND) != 0) {
+    flags |= RWF_APPEND;
+  } else if ((iocb.ki_filp->f_flags & O_APPEND) != 0) {
+    flags |= RWF_NOAPPEND;
+  }
   return flags;
 }
 

@@ -1,5 +1,7 @@
 #include "kernel_model/fs/aio.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -171,6 +173,35 @@ TEST_F(AioTest, AFileThatIsReadyForNobodyDoesNotKeepTheClockFromMoving) {
   alarm(10);  // for the case that it never ends
   EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, &soon), 0);
   alarm(0);
+  close(fd);
+}
+
+// A file of the host that was opened for appending: RWF_NOAPPEND has to reach the host.
+TEST_F(AioTest, NoappendWritesAtItsOffset) {
+  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
+  const int fd = mkostemp(path.data(), O_APPEND);
+  unlink(path.c_str());
+  ASSERT_EQ(write(fd, "hello", 5), 5);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  iocb write_iocb = {};
+  write_iocb.aio_lio_opcode = IOCB_CMD_PWRITE;
+  write_iocb.aio_fildes = static_cast<uint32_t>(fd);
+  write_iocb.aio_buf = reinterpret_cast<uint64_t>("J");
+  write_iocb.aio_nbytes = 1;
+  write_iocb.aio_rw_flags = RWF_NOAPPEND;
+  iocb* batch[] = {&write_iocb};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  io_event event;
+  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  if (event.res == -EOPNOTSUPP) {  // before Linux 6.9, the host says so itself
+    close(fd);
+    return;
+  }
+  EXPECT_EQ(event.res, 1);
+  char contents[8] = {};
+  EXPECT_EQ(pread(fd, contents, sizeof(contents), 0), 5);
+  EXPECT_STREQ(contents, "Jello");
   close(fd);
 }
 
