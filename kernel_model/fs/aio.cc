@@ -343,6 +343,10 @@ struct aio_waiter {
   unsigned min_nr;
 };
 
+void CountRefusal(kioctx* ctx, uint16_t opcode, int error) {
+  ++ctx->mm->operations[AioOperationKey(opcode, static_cast<uint32_t>(1 - error))];
+}
+
 void CountOutcome(const aio_kiocb& iocb) {
   const int64_t res = iocb.ki_res.res;
   const bool moves_bytes = iocb.ki_retry != nullptr;
@@ -833,6 +837,7 @@ int io_submit_one(kioctx* ctx, iocb* user_iocb) {
   aio_kiocb* const req = aio_get_req(ctx);
   if (req == nullptr) {
     TRACE_EVENT("aio_get_req", {{"ctx", ContextName(ctx)}, {"ret", "-EAGAIN"}, {"why", "no slot in the ring"}});
+    CountRefusal(ctx, iocb.aio_lio_opcode, -EAGAIN);
     return -EAGAIN;
   }
   TRACE_EVENT("aio_get_req",
@@ -846,6 +851,7 @@ int io_submit_one(kioctx* ctx, iocb* user_iocb) {
     return 0;
   }
   // Refused: nothing has happened, and there will be no event.
+  CountRefusal(ctx, iocb.aio_lio_opcode, error);
   iocb_destroy(req);
   put_reqs_available(ctx, 1);
   return error;

@@ -205,5 +205,29 @@ TEST_F(AioTest, NoappendWritesAtItsOffset) {
   close(fd);
 }
 
+TEST_F(AioTest, CountsRefusedSubmitsToo) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(1, &ctx), 0);
+  iocb read = {};
+  read.aio_lio_opcode = IOCB_CMD_PREAD;
+  read.aio_fildes = static_cast<uint32_t>(-1);
+  iocb* batch[] = {&read};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), -EBADF);
+  // As many polls that never end as the ring has room for.
+  const int fd = eventfd(0, 0);
+  iocb poll = {};
+  poll.aio_lio_opcode = IOCB_CMD_POLL;
+  poll.aio_fildes = static_cast<uint32_t>(fd);
+  poll.aio_buf = POLLIN;
+  batch[0] = &poll;
+  long result = 1;
+  for (int i = 0; i < 10000 && result == 1; ++i) result = kernel_.io_submit(ctx, 1, batch);
+  ASSERT_EQ(result, -EAGAIN);
+  using Results = std::map<std::string, uint64_t>;
+  EXPECT_THAT(machine_.Operations(), testing::ElementsAre(testing::Pair("POLL", Results{{"-EAGAIN", 1}}),
+                                                          testing::Pair("PREAD", Results{{"-EBADF", 1}})));
+  close(fd);
+}
+
 }  // namespace
 }  // namespace aiolab
