@@ -199,7 +199,11 @@ void Machine::AfterForkInChild() {
   executor_.ResetAfterFork();
   kernel_.system_wq.ResetAfterFork();
   kernel_.aio_wq.ResetAfterFork();
-  ForgetContexts(mm_);
+  ++kernel_.forks;
+  {
+    ScopedCurrent as_kernel(kernel_.irq);
+    ForgetContexts(mm_);
+  }
   for (auto& [tid, task] : tasks_) task.release();  // another thread's stack may still point at it
   tasks_.clear();
   threads_seen_ = 0;

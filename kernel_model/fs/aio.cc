@@ -1033,7 +1033,26 @@ std::string DescribeStuckRequests(const mm_struct& mm) {
 }
 
 void ForgetContexts(mm_struct& mm) {
-  while (!list_empty(&mm.contexts)) list_del_init(mm.contexts.next);
+  // Everywhere off the wait queues first: giving up a file wakes who waits for it.
+  std::vector<aio_kiocb*> requests;
+  for (list_head* at = mm.contexts.next; at != &mm.contexts; at = at->next) {
+    kioctx* const ctx = list_entry(at, kioctx, mm_contexts);
+    while (!list_empty(&ctx->reqs)) {
+      aio_kiocb* const req = list_entry(ctx->reqs.next, aio_kiocb, ki_in_flight);
+      list_del_init(&req->ki_in_flight);
+      list_del_init(&req->ki_run_list);
+      RemoveActive(req);
+      remove_wait_queue(&req->ki_wait);
+      remove_wait_queue(&req->poll.wait);
+      requests.push_back(req);
+    }
+  }
+  for (aio_kiocb* req : requests) {
+    req->ki_eventfd.reset();
+    if (req->rw.ki_filp != nullptr) fput(req->rw.ki_filp);
+    mm.kiocb_cachep.push_back(req);
+  }
+  while (!list_empty(&mm.contexts)) free_ioctx(list_entry(mm.contexts.next, kioctx, mm_contexts));
   mm.ioctx_table.clear();
   mm.aio_nr = 0;
   mm.rings.AfterForkInChild();

@@ -38,7 +38,6 @@ struct HostFile : file {
   struct Watch : Executor::HostWatch {
     HostFile* owner;
   } watch;
-  bool watching = false;
 };
 
 namespace {
@@ -136,9 +135,7 @@ int HostFsync(file* filp, int datasync, fsync_state* state) {
 }
 
 void StopWatchingIfUnwanted(HostFile& host) {
-  if (!host.watching || waitqueue_active(host.wait)) return;
-  host.kernel->executor.Unwatch(host.watch);
-  host.watching = false;
+  if (!waitqueue_active(host.wait)) host.kernel->executor.Unwatch(host.watch);
 }
 
 void HostReady(Executor::HostWatch& watch, short revents) {
@@ -154,11 +151,8 @@ void HostReady(Executor::HostWatch& watch, short revents) {
 }
 
 void WatchFor(HostFile& host, short events) {
-  if (!host.watching) {
-    host.watch.events = 0;
-    host.kernel->executor.Watch(host.watch);
-    host.watching = true;
-  }
+  if (!Executor::watched(host.watch)) host.watch.events = 0;
+  host.kernel->executor.Watch(host.watch);
   host.watch.events = static_cast<short>(host.watch.events | events);
 }
 
@@ -201,7 +195,7 @@ __poll_t StreamPoll(file* filp, poll_table_struct* pt) {
 
 void HostRelease(file* filp) {
   HostFile& host = Host(filp);
-  if (host.watching) host.kernel->executor.Unwatch(host.watch);
+  host.kernel->executor.Unwatch(host.watch);
   if (host.owns_fd) RawSyscall(__NR_close, host.host_fd);
 }
 

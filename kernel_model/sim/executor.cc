@@ -220,7 +220,15 @@ std::vector<pollfd> Executor::WatchedFds() const {
   return fds;
 }
 
+void Executor::Watch(HostWatch& watch) {
+  if (watch.watched) return;
+  watch.watched = true;
+  watches_.push_back(&watch);
+}
+
 void Executor::Unwatch(HostWatch& watch) {
+  if (!watch.watched) return;
+  watch.watched = false;
   watches_.erase(std::remove(watches_.begin(), watches_.end(), &watch), watches_.end());
 }
 
@@ -250,6 +258,7 @@ void Executor::Leave() {
 void Executor::ResetAfterFork() {
   for (Event* event : heap_) event->position = Event::kIdle;
   for (Event* event : tie_group_) event->position = Event::kIdle;
+  for (HostWatch* watch : watches_) watch->watched = false;
   heap_.clear();
   tie_group_.clear();
   watches_.clear();

@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -11,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernel_model/emulated_syscalls.h"
@@ -227,6 +231,111 @@ TEST_F(AioTest, CountsRefusedSubmitsToo) {
   EXPECT_THAT(machine_.Operations(), testing::ElementsAre(testing::Pair("POLL", Results{{"-EAGAIN", 1}}),
                                                           testing::Pair("PREAD", Results{{"-EBADF", 1}})));
   close(fd);
+}
+
+// Runs `child` in a child of fork, and ends it with its result: 0 if all is well, otherwise the place that was wrong.
+int InChild(absl::FunctionRef<int()> child) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    alarm(10);  // for the case that it waits for ever
+    _exit(child());
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+// The parent's read is under way when it forks. The page will never come to the child by that read.
+TEST_F(AioTest, AChildReadsAPageThatTheParentWasReading) {
+  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
+  const int fd = mkstemp(path.data());
+  unlink(path.c_str());
+  ASSERT_EQ(write(fd, "hello", 5), 5);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  char buffer[8] = {};
+  iocb read = {};
+  read.aio_lio_opcode = IOCB_CMD_PREAD;
+  read.aio_fildes = static_cast<uint32_t>(fd);
+  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
+  read.aio_nbytes = 5;
+  iocb* batch[] = {&read};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  io_event event;
+  EXPECT_EQ(InChild([&] {
+              aio_context_t own = 0;
+              if (kernel_.io_setup(8, &own) != 0) return 1;
+              if (kernel_.io_submit(own, 1, batch) != 1) return 2;
+              if (kernel_.io_getevents(own, 1, 1, &event, nullptr) != 1) return 3;
+              return event.res == 5 && strcmp(buffer, "hello") == 0 ? 0 : 4;
+            }),
+            0);
+  // The child shares the parent's ring: it must have left it alone.
+  timespec no_wait = {0, 0};
+  EXPECT_EQ(reinterpret_cast<aio_ring*>(ctx)->tail, 0u);
+  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, &no_wait), 0);
+  close(fd);
+}
+
+// The parent's poll waits when it forks. In the child the same file becomes ready for the child's poll only.
+TEST_F(AioTest, AChildsPollCompletesAndTheParentsDoesNotCompleteInTheChild) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const int fd = eventfd(0, 0);
+  iocb poll = {};
+  poll.aio_lio_opcode = IOCB_CMD_POLL;
+  poll.aio_fildes = static_cast<uint32_t>(fd);
+  poll.aio_buf = POLLIN;
+  iocb* batch[] = {&poll};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  io_event event;
+  EXPECT_EQ(InChild([&] {
+              aio_context_t own = 0;
+              if (kernel_.io_setup(8, &own) != 0) return 1;
+              if (kernel_.io_submit(own, 1, batch) != 1) return 2;
+              if (eventfd_write(fd, 1) != 0) return 3;
+              if (kernel_.io_getevents(own, 1, 1, &event, nullptr) != 1) return 4;
+              return reinterpret_cast<aio_ring*>(ctx)->tail == 0 ? 0 : 5;
+            }),
+            0);
+  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  EXPECT_EQ(event.res & POLLIN, POLLIN);
+  close(fd);
+}
+
+// The same with a pipe of the model, on which a retried read of the parent waits.
+TEST(AioForkTest, TheParentsRetriedReadDoesNotRunInTheChild) {
+  SeededChooser chooser(1);
+  Machine machine({.chooser = &chooser});
+  EmulatedSyscalls kernel(machine);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
+  int fds[2];
+  ASSERT_EQ(kernel.pipe2(fds, 0), 0);
+  char buffer[8] = {};
+  iocb read = {};
+  read.aio_lio_opcode = IOCB_CMD_PREAD;
+  read.aio_fildes = static_cast<uint32_t>(fds[0]);
+  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
+  read.aio_nbytes = sizeof(buffer);
+  iocb* batch[] = {&read};
+  ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
+  EXPECT_EQ(InChild([&] {
+              if (kernel.write(fds[1], "x", 1) != 1) return 1;
+              machine.AdvanceTo(machine.NowNs() + 1'000'000);
+              if (reinterpret_cast<aio_ring*>(ctx)->tail != 0) return 2;
+              if (kernel.read(fds[0], buffer, 1) != 1) return 3;  // nobody has taken it
+              // And nobody holds the reading end: the last close breaks the pipe.
+              signal(SIGPIPE, SIG_IGN);
+              kernel.close(fds[0]);
+              return kernel.write(fds[1], "x", 1) == -EPIPE ? 0 : 4;
+            }),
+            0);
+  ASSERT_EQ(kernel.write(fds[1], "y", 1), 1);
+  io_event event;
+  ASSERT_EQ(kernel.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  EXPECT_EQ(event.res, 1);
 }
 
 }  // namespace
