@@ -32,6 +32,10 @@ std::atomic<uint64_t> next_machine_id{1};
 thread_local uint64_t cached_machine_id = 0;
 thread_local task_struct* cached_task = nullptr;
 
+// The client that this thread is while it is inside. current_task is another while a worker or an interrupt runs on its
+// stack.
+thread_local task_struct* entered_task = nullptr;
+
 bool DefaultOnStuck(const std::string& finding, bool) {
   fprintf(stderr, "aiolab: the client waits for ever: %s\n", finding.c_str());
   abort();
@@ -112,7 +116,7 @@ Machine::Entry::Entry(Machine& machine, const char* syscall) : machine_(machine)
   machine.executor_.Enter();
   task_struct& task = machine.ThisTask();
   BUG_ON(current_task != nullptr);
-  current_task = &task;
+  current_task = entered_task = &task;
   machine.trace_.SetContext(task.comm, task.cpu);
   ++machine.entries_;
   machine.executor_.Charge(kSyscallNs);
@@ -123,13 +127,14 @@ Machine::Entry::Entry(Machine& machine, const char* syscall) : machine_(machine)
 Machine::Entry::~Entry() {
   if (syscall_ != nullptr) TRACE_EVENT(absl::StrCat("sys_exit_", syscall_), {{"ret", ResultName(result_)}});
   machine_.executor_.RunDue();
-  current_task = nullptr;
+  current_task = entered_task = nullptr;
   machine_.executor_.Leave();
 }
 
 void Machine::InterruptCurrent() {
-  current_task->sigpending.store(true, std::memory_order_relaxed);
-  current_task->sleeper.Wake();
+  if (entered_task == nullptr) return;  // who ticks never sleeps in the model
+  entered_task->sigpending.store(true, std::memory_order_relaxed);
+  entered_task->sleeper.Wake();
 }
 
 void Machine::ClearInterrupt() {
@@ -194,12 +199,16 @@ void Machine::AfterForkInChild() {
   executor_.ResetAfterFork();
   kernel_.system_wq.ResetAfterFork();
   kernel_.aio_wq.ResetAfterFork();
-  ForgetContexts(mm_);
+  ++kernel_.forks;
+  {
+    ScopedCurrent as_kernel(kernel_.irq);
+    ForgetContexts(mm_);
+  }
   for (auto& [tid, task] : tasks_) task.release();  // another thread's stack may still point at it
   tasks_.clear();
   threads_seen_ = 0;
   cached_machine_id = 0;
-  current_task = nullptr;
+  current_task = entered_task = nullptr;
 }
 
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }

@@ -343,6 +343,10 @@ struct aio_waiter {
   unsigned min_nr;
 };
 
+void CountRefusal(kioctx* ctx, uint16_t opcode, int error) {
+  ++ctx->mm->operations[AioOperationKey(opcode, static_cast<uint32_t>(1 - error))];
+}
+
 void CountOutcome(const aio_kiocb& iocb) {
   const int64_t res = iocb.ki_res.res;
   const bool moves_bytes = iocb.ki_retry != nullptr;
@@ -833,6 +837,7 @@ int io_submit_one(kioctx* ctx, iocb* user_iocb) {
   aio_kiocb* const req = aio_get_req(ctx);
   if (req == nullptr) {
     TRACE_EVENT("aio_get_req", {{"ctx", ContextName(ctx)}, {"ret", "-EAGAIN"}, {"why", "no slot in the ring"}});
+    CountRefusal(ctx, iocb.aio_lio_opcode, -EAGAIN);
     return -EAGAIN;
   }
   TRACE_EVENT("aio_get_req",
@@ -846,6 +851,7 @@ int io_submit_one(kioctx* ctx, iocb* user_iocb) {
     return 0;
   }
   // Refused: nothing has happened, and there will be no event.
+  CountRefusal(ctx, iocb.aio_lio_opcode, error);
   iocb_destroy(req);
   put_reqs_available(ctx, 1);
   return error;
@@ -1027,7 +1033,26 @@ std::string DescribeStuckRequests(const mm_struct& mm) {
 }
 
 void ForgetContexts(mm_struct& mm) {
-  while (!list_empty(&mm.contexts)) list_del_init(mm.contexts.next);
+  // Everywhere off the wait queues first: giving up a file wakes who waits for it.
+  std::vector<aio_kiocb*> requests;
+  for (list_head* at = mm.contexts.next; at != &mm.contexts; at = at->next) {
+    kioctx* const ctx = list_entry(at, kioctx, mm_contexts);
+    while (!list_empty(&ctx->reqs)) {
+      aio_kiocb* const req = list_entry(ctx->reqs.next, aio_kiocb, ki_in_flight);
+      list_del_init(&req->ki_in_flight);
+      list_del_init(&req->ki_run_list);
+      RemoveActive(req);
+      remove_wait_queue(&req->ki_wait);
+      remove_wait_queue(&req->poll.wait);
+      requests.push_back(req);
+    }
+  }
+  for (aio_kiocb* req : requests) {
+    req->ki_eventfd.reset();
+    if (req->rw.ki_filp != nullptr) fput(req->rw.ki_filp);
+    mm.kiocb_cachep.push_back(req);
+  }
+  while (!list_empty(&mm.contexts)) free_ioctx(list_entry(mm.contexts.next, kioctx, mm_contexts));
   mm.ioctx_table.clear();
   mm.aio_nr = 0;
   mm.rings.AfterForkInChild();

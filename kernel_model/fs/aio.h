@@ -59,7 +59,8 @@ void exit_aio(mm_struct& mm);
 // executor has no events.
 std::string DescribeStuckRequests(const mm_struct& mm);
 
-// Forgets the contexts without completing anything: this is a child of fork.
+// Drops the contexts and their requests without completing anything: this is a child of fork. Requires: the executor
+// and the workqueues have forgotten theirs.
 void ForgetContexts(mm_struct& mm);
 
 }  // namespace aiolab

@@ -38,7 +38,6 @@ struct HostFile : file {
   struct Watch : Executor::HostWatch {
     HostFile* owner;
   } watch;
-  bool watching = false;
 };
 
 namespace {
@@ -62,7 +61,11 @@ int HostRwFlags(const kiocb& iocb) {
   } else if ((iocb.ki_flags & IOCB_DSYNC) != 0) {
     flags |= RWF_DSYNC;
   }
-  if ((iocb.ki_flags & IOCB_APPEND) != 0) flags |= RWF_APPEND;
+  if ((iocb.ki_flags & IOCB_APPEND) != 0) {
+    flags |= RWF_APPEND;
+  } else if ((iocb.ki_filp->f_flags & O_APPEND) != 0) {
+    flags |= RWF_NOAPPEND;
+  }
   return flags;
 }
 
@@ -132,26 +135,24 @@ int HostFsync(file* filp, int datasync, fsync_state* state) {
 }
 
 void StopWatchingIfUnwanted(HostFile& host) {
-  if (!host.watching || waitqueue_active(host.wait)) return;
-  host.kernel->executor.Unwatch(host.watch);
-  host.watching = false;
+  if (!waitqueue_active(host.wait)) host.kernel->executor.Unwatch(host.watch);
 }
 
 void HostReady(Executor::HostWatch& watch, short revents) {
   HostFile& host = *static_cast<HostFile::Watch&>(watch).owner;
   ScopedCurrent in_interrupt(host.kernel->irq);
   get_file(&host);
+  // Told once: who still waits for it after that watches again. Otherwise the next poll would find it at once, for
+  // nobody.
+  host.watch.events = static_cast<short>(host.watch.events & ~revents);
   wake_up_all(host.wait, static_cast<uint32_t>(revents));
   StopWatchingIfUnwanted(host);
   fput(&host);
 }
 
 void WatchFor(HostFile& host, short events) {
-  if (!host.watching) {
-    host.watch.events = 0;
-    host.kernel->executor.Watch(host.watch);
-    host.watching = true;
-  }
+  if (!Executor::watched(host.watch)) host.watch.events = 0;
+  host.kernel->executor.Watch(host.watch);
   host.watch.events = static_cast<short>(host.watch.events | events);
 }
 
@@ -170,8 +171,12 @@ ssize_t StreamIter(kiocb* iocb, iov_iter* iter, long nr, short wanted) {
       add_wait_queue(host.wait, iocb->ki_wait);
       return -EIOCBRETRY;
     }
-    const SleepResult slept = wait_event(
-        host.wait, [&] { return HostPoll(host.host_fd, wanted) != 0; }, kNoDeadline, /*interruptible=*/true);
+    const auto ready = [&] {
+      if (HostPoll(host.host_fd, wanted) != 0) return true;
+      WatchFor(host, wanted);  // another may have taken what was there
+      return false;
+    };
+    const SleepResult slept = wait_event(host.wait, ready, kNoDeadline, /*interruptible=*/true);
     StopWatchingIfUnwanted(host);
     if (slept == SleepResult::kSignal) return -ERESTARTSYS;
   }
@@ -190,7 +195,7 @@ __poll_t StreamPoll(file* filp, poll_table_struct* pt) {
 
 void HostRelease(file* filp) {
   HostFile& host = Host(filp);
-  if (host.watching) host.kernel->executor.Unwatch(host.watch);
+  host.kernel->executor.Unwatch(host.watch);
   if (host.owns_fd) RawSyscall(__NR_close, host.host_fd);
 }
 

@@ -72,6 +72,7 @@ struct kernel_state {
   task_struct irq;          // what interrupts run as
   kernel_stats stats;
   block_device* disk = nullptr;  // the machine's one disk
+  int forks = 0;                 // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
 };

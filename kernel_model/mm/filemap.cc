@@ -13,7 +13,8 @@ namespace aiolab {
 // One page of a file, without its bytes.
 struct folio {
   bool uptodate = false;
-  bool reading = false;
+  // Being read, if it is this process's kernel_state::forks: a read under way at a fork does not end in the child.
+  int reading_forks = -1;
   wait_queue_head wait;  // woken when it has become uptodate
 };
 
@@ -28,6 +29,8 @@ folio& GetFolio(address_space& mapping, uint64_t index) {
   return *slot;
 }
 
+bool BeingRead(const folio& page) { return page.reading_forks == current_kernel().forks; }
+
 bool Uptodate(address_space& mapping, uint64_t index) {
   if (mapping.readahead == nullptr) return true;
   const auto found = mapping.i_pages.find(index);
@@ -37,9 +40,10 @@ bool Uptodate(address_space& mapping, uint64_t index) {
 // Asks for the absent pages of [first, last] that follow one another from `first`.
 void StartReading(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t last) {
   uint64_t end = first;
-  while (end <= last && !Uptodate(mapping, end) && !GetFolio(mapping, end).reading) {
-    GetFolio(mapping, end).reading = true;
-    ++end;
+  for (; end <= last && !Uptodate(mapping, end); ++end) {
+    folio& page = GetFolio(mapping, end);
+    if (BeingRead(page)) break;
+    page.reading_forks = current_kernel().forks;
   }
   if (end > first) mapping.readahead(iocb, mapping, first, end - first);
 }
@@ -111,7 +115,7 @@ ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping) {
 void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr) {
   for (uint64_t index = first; index < first + nr; ++index) {
     folio& page = GetFolio(mapping, index);
-    page.reading = false;
+    page.reading_forks = -1;
     page.uptodate = true;
   }
   for (uint64_t index = first; index < first + nr; ++index) wake_up_all(GetFolio(mapping, index).wait);
@@ -120,7 +124,7 @@ void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr) {
 void invalidate_mapping_pages(address_space& mapping) {
   absl::erase_if(mapping.i_pages, [](const auto& entry) {
     const folio& page = *entry.second;
-    return !page.reading && !waitqueue_active(page.wait);
+    return !BeingRead(page) && !waitqueue_active(page.wait);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <time.h>
 
 #include <algorithm>
@@ -116,6 +117,8 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     if (baton_.contended()) {
       baton_.Unlock();
       baton_.Lock();
+      // Another thread may have run what this one was about to run, and nobody wakes a thread for that.
+      if (wait.done()) return StopReason::kDone;
     }
     if (has_watches()) {
       PollWatches();
@@ -186,11 +189,21 @@ Sleeper::Result Executor::HostSleep(Sleeper& me, uint32_t ticket, int64_t timeou
     }
     timespec timeout = {timeout_ns / kNanosecondsPerSecond, timeout_ns % kNanosecondsPerSecond};
     baton_.Unlock();
-    const long ready = RawSyscall(__NR_ppoll, fds.data(), fds.size(), timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
+    // ppoll knows no ticket. With signals blocked no handler can wake this thread between the look at it and the sleep.
+    uint64_t mask = 0;
+    constexpr uint64_t kAllSignals = ~uint64_t{0};
+    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &kAllSignals, &mask, sizeof(mask));
+    if (me.Prepare() != ticket) {
+      result = Sleeper::Result::kWoken;
+    } else {
+      const long ready =
+          RawSyscall(__NR_ppoll, fds.data(), fds.size(), timeout_ns < 0 ? nullptr : &timeout, &mask, sizeof(mask));
+      result = ready == -EINTR ? Sleeper::Result::kInterrupted
+               : ready == 0    ? Sleeper::Result::kTimedOut
+                               : Sleeper::Result::kWoken;
+    }
+    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof(mask));
     baton_.Lock();
-    result = ready == -EINTR ? Sleeper::Result::kInterrupted
-             : ready == 0    ? Sleeper::Result::kTimedOut
-                             : Sleeper::Result::kWoken;
   } else {
     baton_.Unlock();
     result = me.Sleep(ticket, timeout_ns);
@@ -207,7 +220,15 @@ std::vector<pollfd> Executor::WatchedFds() const {
   return fds;
 }
 
+void Executor::Watch(HostWatch& watch) {
+  if (watch.watched) return;
+  watch.watched = true;
+  watches_.push_back(&watch);
+}
+
 void Executor::Unwatch(HostWatch& watch) {
+  if (!watch.watched) return;
+  watch.watched = false;
   watches_.erase(std::remove(watches_.begin(), watches_.end(), &watch), watches_.end());
 }
 
@@ -237,6 +258,7 @@ void Executor::Leave() {
 void Executor::ResetAfterFork() {
   for (Event* event : heap_) event->position = Event::kIdle;
   for (Event* event : tie_group_) event->position = Event::kIdle;
+  for (HostWatch* watch : watches_) watch->watched = false;
   heap_.clear();
   tie_group_.clear();
   watches_.clear();

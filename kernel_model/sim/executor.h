@@ -52,6 +52,7 @@ class Executor {
     int fd = -1;
     short events = 0;                                          // POLLIN and so on
     void (*ready)(HostWatch& watch, short revents) = nullptr;  // with the baton held; may remove the watch
+    bool watched = false;                                      // private to the executor
   };
 
   enum class StopReason {
@@ -110,8 +111,10 @@ class Executor {
   // Ends a host sleep of `sleeper`'s thread, so that it looks at its condition again.
   void Wake(Sleeper& sleeper) { sleeper.Wake(); }
 
-  void Watch(HostWatch& watch) { watches_.push_back(&watch); }
+  // Both do nothing if it is so already. The watch must outlive its being watched.
+  void Watch(HostWatch& watch);
   void Unwatch(HostWatch& watch);
+  static bool watched(const HostWatch& watch) { return watch.watched; }
   bool has_watches() const { return !watches_.empty(); }
   // Looks at the watched files once, without waiting.
   void PollWatches();

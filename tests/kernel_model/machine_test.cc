@@ -1,6 +1,7 @@
 #include "kernel_model/machine.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <string>
@@ -164,6 +165,38 @@ TEST_F(MachineTest, ALostKickIsFoundAsAHang) {
                    }});
   }
   EXPECT_GT(found_hangs, 0);
+}
+
+// A signal handler may run while the model does an interrupt's or a worker's work on the client's stack: it is the
+// client whose sleep ends.
+struct RaiseInWorker : TraceSink {
+  void OnEvent(const TraceEvent& event) override {
+    if (event.name == "workqueue_execute_start") raise(SIGUSR1);
+  }
+};
+TEST_F(MachineTest, ASignalDuringAWorkersTurnEndsTheClientsSleep) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { Machine::InterruptCurrent(); };
+  ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
+  SeededChooser chooser(7);
+  RaiseInWorker sink;
+  Machine machine({.chooser = &chooser,
+                   .trace_sink = &sink,
+                   .host_files = true,
+                   .on_stuck = [](const std::string&, bool) { return true; },
+                   .stuck_grace_ns = 100'000'000});
+  EmulatedSyscalls kernel(machine);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
+  iocb fsync = {};
+  fsync.aio_lio_opcode = IOCB_CMD_FSYNC;
+  fsync.aio_fildes = static_cast<uint32_t>(fd_);
+  iocb* batch[] = {&fsync};
+  ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
+  io_event events[2];
+  // Two events are wanted, and there will be one: the signal brings it back, at once.
+  EXPECT_EQ(kernel.io_getevents(ctx, 2, 2, events, nullptr), -EINTR);
+  machine.ClearInterrupt();
 }
 
 }  // namespace

@@ -1,18 +1,31 @@
 #include "kernel_model/fs/aio.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/fs/aio_ring.h"
+#include "kernel_model/fs/file_table.h"
 #include "kernel_model/machine.h"
+#include "uapi/errno_name.h"
 
 namespace aiolab {
 namespace {
@@ -146,6 +159,397 @@ TEST_F(AioTest, CountsWhatBecameOfRequests) {
   EXPECT_THAT(machine_.Operations(),
               testing::ElementsAre(testing::Pair("PREAD", Results{{"-EFAULT", 1}, {"ok", 1}, {"short", 1}})));
   close(fd);
+}
+
+// Two polls of one file of the host want different things. That which has come and was told is no news any more: the
+// other goes on waiting, and does so asleep.
+TEST_F(AioTest, AFileThatIsReadyForNobodyDoesNotKeepTheClockFromMoving) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const int fd = eventfd(0, 0);
+  iocb polls[2] = {};
+  iocb* batch[] = {&polls[0], &polls[1]};
+  for (iocb* poll : batch) {
+    poll->aio_lio_opcode = IOCB_CMD_POLL;
+    poll->aio_fildes = static_cast<uint32_t>(fd);
+  }
+  polls[0].aio_buf = POLLIN;
+  polls[1].aio_buf = POLLPRI;
+  ASSERT_EQ(kernel_.io_submit(ctx, 2, batch), 2);
+  ASSERT_EQ(eventfd_write(fd, 1), 0);
+  io_event event;
+  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  timespec soon = {0, 50'000'000};
+  alarm(10);  // for the case that it never ends
+  EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, &soon), 0);
+  alarm(0);
+  close(fd);
+}
+
+// A file of the host that was opened for appending: RWF_NOAPPEND has to reach the host.
+TEST_F(AioTest, NoappendWritesAtItsOffset) {
+  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
+  const int fd = mkostemp(path.data(), O_APPEND);
+  unlink(path.c_str());
+  ASSERT_EQ(write(fd, "hello", 5), 5);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  iocb write_iocb = {};
+  write_iocb.aio_lio_opcode = IOCB_CMD_PWRITE;
+  write_iocb.aio_fildes = static_cast<uint32_t>(fd);
+  write_iocb.aio_buf = reinterpret_cast<uint64_t>("J");
+  write_iocb.aio_nbytes = 1;
+  write_iocb.aio_rw_flags = RWF_NOAPPEND;
+  iocb* batch[] = {&write_iocb};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  io_event event;
+  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  if (event.res == -EOPNOTSUPP) {  // before Linux 6.9, the host says so itself
+    close(fd);
+    return;
+  }
+  EXPECT_EQ(event.res, 1);
+  char contents[8] = {};
+  EXPECT_EQ(pread(fd, contents, sizeof(contents), 0), 5);
+  EXPECT_STREQ(contents, "Jello");
+  close(fd);
+}
+
+TEST_F(AioTest, CountsRefusedSubmitsToo) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(1, &ctx), 0);
+  iocb read = {};
+  read.aio_lio_opcode = IOCB_CMD_PREAD;
+  read.aio_fildes = static_cast<uint32_t>(-1);
+  iocb* batch[] = {&read};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), -EBADF);
+  // As many polls that never end as the ring has room for.
+  const int fd = eventfd(0, 0);
+  iocb poll = {};
+  poll.aio_lio_opcode = IOCB_CMD_POLL;
+  poll.aio_fildes = static_cast<uint32_t>(fd);
+  poll.aio_buf = POLLIN;
+  batch[0] = &poll;
+  long result = 1;
+  for (int i = 0; i < 10000 && result == 1; ++i) result = kernel_.io_submit(ctx, 1, batch);
+  ASSERT_EQ(result, -EAGAIN);
+  using Results = std::map<std::string, uint64_t>;
+  EXPECT_THAT(machine_.Operations(), testing::ElementsAre(testing::Pair("POLL", Results{{"-EAGAIN", 1}}),
+                                                          testing::Pair("PREAD", Results{{"-EBADF", 1}})));
+  close(fd);
+}
+
+// Runs `child` in a child of fork, and ends it with its result: 0 if all is well, otherwise the place that was wrong.
+int InChild(absl::FunctionRef<int()> child) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    alarm(10);  // for the case that it waits for ever
+    _exit(child());
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+// The parent's read is under way when it forks. The page will never come to the child by that read.
+TEST_F(AioTest, AChildReadsAPageThatTheParentWasReading) {
+  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
+  const int fd = mkstemp(path.data());
+  unlink(path.c_str());
+  ASSERT_EQ(write(fd, "hello", 5), 5);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  char buffer[8] = {};
+  iocb read = {};
+  read.aio_lio_opcode = IOCB_CMD_PREAD;
+  read.aio_fildes = static_cast<uint32_t>(fd);
+  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
+  read.aio_nbytes = 5;
+  iocb* batch[] = {&read};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  io_event event;
+  EXPECT_EQ(InChild([&] {
+              aio_context_t own = 0;
+              if (kernel_.io_setup(8, &own) != 0) return 1;
+              if (kernel_.io_submit(own, 1, batch) != 1) return 2;
+              if (kernel_.io_getevents(own, 1, 1, &event, nullptr) != 1) return 3;
+              return event.res == 5 && strcmp(buffer, "hello") == 0 ? 0 : 4;
+            }),
+            0);
+  // The child shares the parent's ring: it must have left it alone.
+  timespec no_wait = {0, 0};
+  EXPECT_EQ(reinterpret_cast<aio_ring*>(ctx)->tail, 0u);
+  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, &no_wait), 0);
+  close(fd);
+}
+
+// The parent's poll waits when it forks. In the child the same file becomes ready for the child's poll only.
+TEST_F(AioTest, AChildsPollCompletesAndTheParentsDoesNotCompleteInTheChild) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const int fd = eventfd(0, 0);
+  iocb poll = {};
+  poll.aio_lio_opcode = IOCB_CMD_POLL;
+  poll.aio_fildes = static_cast<uint32_t>(fd);
+  poll.aio_buf = POLLIN;
+  iocb* batch[] = {&poll};
+  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  io_event event;
+  EXPECT_EQ(InChild([&] {
+              aio_context_t own = 0;
+              if (kernel_.io_setup(8, &own) != 0) return 1;
+              if (kernel_.io_submit(own, 1, batch) != 1) return 2;
+              if (eventfd_write(fd, 1) != 0) return 3;
+              if (kernel_.io_getevents(own, 1, 1, &event, nullptr) != 1) return 4;
+              return reinterpret_cast<aio_ring*>(ctx)->tail == 0 ? 0 : 5;
+            }),
+            0);
+  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  EXPECT_EQ(event.res & POLLIN, POLLIN);
+  close(fd);
+}
+
+// The same with a pipe of the model, on which a retried read of the parent waits.
+TEST(AioForkTest, TheParentsRetriedReadDoesNotRunInTheChild) {
+  SeededChooser chooser(1);
+  Machine machine({.chooser = &chooser});
+  EmulatedSyscalls kernel(machine);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
+  int fds[2];
+  ASSERT_EQ(kernel.pipe2(fds, 0), 0);
+  char buffer[8] = {};
+  iocb read = {};
+  read.aio_lio_opcode = IOCB_CMD_PREAD;
+  read.aio_fildes = static_cast<uint32_t>(fds[0]);
+  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
+  read.aio_nbytes = sizeof(buffer);
+  iocb* batch[] = {&read};
+  ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
+  EXPECT_EQ(InChild([&] {
+              if (kernel.write(fds[1], "x", 1) != 1) return 1;
+              machine.AdvanceTo(machine.NowNs() + 1'000'000);
+              if (reinterpret_cast<aio_ring*>(ctx)->tail != 0) return 2;
+              if (kernel.read(fds[0], buffer, 1) != 1) return 3;  // nobody has taken it
+              // And nobody holds the reading end: the last close breaks the pipe.
+              signal(SIGPIPE, SIG_IGN);
+              kernel.close(fds[0]);
+              return kernel.write(fds[1], "x", 1) == -EPIPE ? 0 : 4;
+            }),
+            0);
+  ASSERT_EQ(kernel.write(fds[1], "y", 1), 1);
+  io_event event;
+  ASSERT_EQ(kernel.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  EXPECT_EQ(event.res, 1);
+}
+
+// ---- What the retry engine promises
+
+class RetryTest : public testing::Test {
+ protected:
+  RetryTest() { EXPECT_EQ(kernel_.io_setup(8, &ctx_), 0); }
+
+  // Puts `filp` into the machine's table of fds.
+  int Install(file* filp) {
+    Machine::Entry entry(machine_, nullptr);
+    return static_cast<ModelFiles&>(machine_.files()).Install(filp, /*close_on_exec=*/false);
+  }
+  iocb Request(uint16_t opcode, int fd, void* buffer, size_t bytes, int64_t offset = 0) {
+    iocb iocb = {};
+    iocb.aio_lio_opcode = opcode;
+    iocb.aio_fildes = static_cast<uint32_t>(fd);
+    iocb.aio_buf = reinterpret_cast<uint64_t>(buffer);
+    iocb.aio_nbytes = bytes;
+    iocb.aio_offset = offset;
+    return iocb;
+  }
+  long Submit(iocb& iocb) {
+    struct iocb* batch[] = {&iocb};
+    return kernel_.io_submit(ctx_, 1, batch);
+  }
+  int64_t Reap() {
+    io_event event;
+    EXPECT_EQ(kernel_.io_getevents(ctx_, 1, 1, &event, nullptr), 1);
+    return event.res;
+  }
+  // A file of `pages` pages; none of them is in the page cache but those that the caller reads.
+  int NewFile(int pages) {
+    const int fd = static_cast<int>(kernel_.openat(AT_FDCWD, "data", O_RDWR | O_CREAT, 0600));
+    EXPECT_EQ(kernel_.ftruncate(fd, pages * 4096), 0);
+    return fd;
+  }
+
+  SeededChooser chooser_{1};
+  Machine machine_{{.chooser = &chooser_}};
+  EmulatedSyscalls kernel_{machine_};
+  aio_context_t ctx_ = 0;
+};
+
+// A file whose first two attempts wait, and are kicked before they have returned.
+struct ImpatientFile : file {
+  wait_queue_head wait;
+  int attempts = 0;
+  int running = 0;
+  int running_max = 0;
+};
+
+TEST_F(RetryTest, AKickDuringAnAttemptIsNotLostAndAttemptsDoNotOverlap) {
+  static constexpr file_operations kOps = {.read_iter = [](kiocb* iocb, iov_iter* to) -> ssize_t {
+    auto& self = *static_cast<ImpatientFile*>(iocb->ki_filp);
+    self.running_max = std::max(self.running_max, ++self.running);
+    ssize_t result = -EIOCBRETRY;
+    if (++self.attempts <= 2) {
+      add_wait_queue(self.wait, iocb->ki_wait);
+      wake_up_all(self.wait);
+    } else {
+      result = static_cast<ssize_t>(copy_to_iter("x", 1, to));
+    }
+    --self.running;
+    return result;
+  }};
+  auto* const impatient = new ImpatientFile;
+  impatient->f_op = &kOps;
+  impatient->f_mode = FMODE_READ;
+  const int fd = Install(get_file(impatient));
+  char buffer = 0;
+  iocb read = Request(IOCB_CMD_PREAD, fd, &buffer, 1);
+  ASSERT_EQ(Submit(read), 1);
+  EXPECT_EQ(Reap(), 1);
+  EXPECT_EQ(buffer, 'x');
+  EXPECT_EQ(impatient->attempts, 3);
+  EXPECT_EQ(impatient->running_max, 1);
+  Machine::Entry entry(machine_, nullptr);
+  fput(impatient);
+}
+
+TEST_F(RetryTest, AReadOverPresentAndAbsentPagesMovesEachByteOnce) {
+  const int fd = NewFile(6);
+  std::string contents;
+  for (char page = 'a'; page < 'g'; ++page) contents += std::string(4096, page);
+  ASSERT_EQ(kernel_.pwrite64(fd, contents.data(), contents.size(), 0), static_cast<long>(contents.size()));
+  for (int round = 0; round < 2; ++round) {
+    std::string read_back(contents.size(), '-');
+    iocb read = Request(IOCB_CMD_PREAD, fd, read_back.data(), read_back.size() - 10, 5);
+    ASSERT_EQ(Submit(read), 1);
+    EXPECT_EQ(Reap(), static_cast<int64_t>(contents.size()) - 10);
+    EXPECT_EQ(read_back.substr(0, contents.size() - 10), contents.substr(5, contents.size() - 10));
+    EXPECT_EQ(read_back.substr(contents.size() - 10), "----------");
+  }
+}
+
+TEST_F(RetryTest, AFaultAfterProgressGivesTheShortCount) {
+  const int fd = NewFile(4);
+  auto* const map = static_cast<char*>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_EQ(munmap(map + 4096, 4096), 0);
+  char first_page[4096];
+  ASSERT_EQ(kernel_.pread64(fd, first_page, 4096, 0), 4096);  // present; the second is not
+  iocb read = Request(IOCB_CMD_PREAD, fd, map, 8192);
+  ASSERT_EQ(Submit(read), 1);
+  EXPECT_EQ(Reap(), 4096);
+  munmap(map, 4096);
+}
+
+TEST_F(RetryTest, DestroyWaitsForRetriedRequests) {
+  const int fd = NewFile(64);
+  const int resfd = static_cast<int>(kernel_.eventfd2(0, 0));
+  std::vector<std::string> buffers(64, std::string(4096, '-'));
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(64, &ctx), 0);
+  for (int i = 0; i < 64; ++i) {
+    iocb read = Request(IOCB_CMD_PREAD, fd, buffers[static_cast<size_t>(i)].data(), 4096, i * 4096);
+    read.aio_flags = IOCB_FLAG_RESFD;
+    read.aio_resfd = static_cast<uint32_t>(resfd);
+    struct iocb* batch[] = {&read};
+    ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  }
+  ASSERT_EQ(kernel_.close(fd), 0);  // with all of them in flight
+  EXPECT_EQ(kernel_.io_destroy(ctx), 0);
+  uint64_t completed = 0;
+  ASSERT_EQ(kernel_.read(resfd, &completed, sizeof(completed)), 8);
+  EXPECT_EQ(completed, 64u);
+  for (const std::string& buffer : buffers) EXPECT_EQ(buffer, std::string(4096, '\0'));
+}
+
+TEST_F(RetryTest, AMachineMayGoWithRequestsThatWaitForPipes) {
+  int fds[2];
+  ASSERT_EQ(kernel_.pipe2(fds, 0), 0);
+  static char buffer[16][8];
+  for (auto& one : buffer) {
+    iocb read = Request(IOCB_CMD_PREAD, fds[0], one, sizeof(one));
+    if (Submit(read) != 1) break;
+  }
+  iocb poll = Request(IOCB_CMD_POLL, fds[0], nullptr, 0);
+  poll.aio_buf = POLLIN;
+  static_cast<void>(Submit(poll));
+}
+
+TEST(MachinesTest, TwoInOneProcessDoNotKnowEachOther) {
+  SeededChooser choosers[2] = {SeededChooser(1), SeededChooser(1)};
+  Machine machines[2] = {Machine({.chooser = &choosers[0]}), Machine({.chooser = &choosers[1]})};
+  EmulatedSyscalls kernels[2] = {EmulatedSyscalls(machines[0]), EmulatedSyscalls(machines[1])};
+  aio_context_t ctx[2] = {};
+  int fds[2];
+  for (int i : {0, 1}) {
+    ASSERT_EQ(kernels[i].io_setup(8, &ctx[i]), 0);
+    fds[i] = static_cast<int>(kernels[i].openat(AT_FDCWD, "data", O_RDWR | O_CREAT, 0600));
+  }
+  EXPECT_NE(ctx[0], ctx[1]);
+  for (int i : {0, 1}) EXPECT_EQ(kernels[i].io_destroy(ctx[1 - i]), -EINVAL);
+  for (int round = 0; round < 50; ++round) {
+    for (int i : {0, 1}) {
+      iocb fsync = {};
+      fsync.aio_lio_opcode = IOCB_CMD_FSYNC;
+      fsync.aio_fildes = static_cast<uint32_t>(fds[i]);
+      iocb* batch[] = {&fsync};
+      ASSERT_EQ(kernels[i].io_submit(ctx[i], 1, batch), 1);
+    }
+    for (int i : {0, 1}) {
+      io_event event;
+      ASSERT_EQ(kernels[i].io_getevents(ctx[i], 1, 1, &event, nullptr), 1);
+    }
+  }
+  EXPECT_EQ(machines[0].NowNs(), machines[1].NowNs());
+}
+
+// One thread only reaps, one only submits.
+TEST_F(RetryTest, AThousandTimesOneThreadWaitsForWhatAnotherSubmits) {
+  constexpr int kRounds = 1000;
+  const int fd = NewFile(kRounds);
+  struct Shared {
+    RetryTest& test;
+    EmulatedSyscalls& kernel;
+    aio_context_t ctx;
+    int reaped = 0;
+    bool failed = false;
+  } shared{*this, kernel_, ctx_};
+  pthread_t reaper;
+  ASSERT_EQ(pthread_create(
+                &reaper, nullptr,
+                [](void* argument) -> void* {
+                  auto& shared = *static_cast<Shared*>(argument);
+                  while (shared.reaped < kRounds && !shared.failed) {
+                    io_event event;
+                    shared.failed =
+                        shared.kernel.io_getevents(shared.ctx, 1, 1, &event, nullptr) != 1 || event.res != 4096;
+                    ++shared.reaped;
+                  }
+                  return nullptr;
+                },
+                &shared),
+            0);
+  static char buffer[4096];
+  alarm(60);  // for the case that it never ends
+  for (int i = 0; i < kRounds; ++i) {
+    iocb read = Request(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer), i * 4096);
+    long result;
+    while ((result = Submit(read)) == -EAGAIN) sched_yield();
+    ASSERT_EQ(result, 1);
+  }
+  pthread_join(reaper, nullptr);
+  alarm(0);
+  EXPECT_FALSE(shared.failed);
+  EXPECT_EQ(shared.reaped, kRounds);
 }
 
 }  // namespace

@@ -1,9 +1,14 @@
 #include "kernel_model/sim/executor.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -172,6 +177,74 @@ TEST_F(ExecutorTest, ASignalEndsAnInterruptibleWait) {
             Executor::StopReason::kInterrupted);
   executor.Leave();
   pthread_join(other, nullptr);
+}
+
+// A thread that waits hands the baton over between its look at the condition and its sleep. What the other thread does
+// in between makes the condition true without a wake-up: it has run the event that the first one meant to run.
+TEST_F(ExecutorTest, AConditionThatCameTrueWhileTheBatonWasAwayIsSeen) {
+  Executor executor(chooser_, {.other_threads = [] { return true; }});
+  struct Shared {
+    Executor& executor;
+    std::atomic<bool> about_to_enter{false};
+  } shared{executor};
+  Noted event(log_, 1);
+  executor.Enter();
+  executor.At(event, 100);
+  pthread_t other;
+  ASSERT_EQ(pthread_create(
+                &other, nullptr,
+                [](void* argument) -> void* {
+                  auto& shared = *static_cast<Shared*>(argument);
+                  shared.about_to_enter = true;
+                  shared.executor.Enter();
+                  shared.executor.AdvanceTo(100);
+                  shared.executor.Leave();
+                  return nullptr;
+                },
+                &shared),
+            0);
+  while (!shared.about_to_enter) sched_yield();
+  timespec pause = {0, 50'000'000};
+  nanosleep(&pause, nullptr);
+  alarm(10);  // for the case that it sleeps on
+  EXPECT_EQ(executor.BlockUntil(me_, {.done = [&] { return executor.events_run() > 0; }}), Executor::StopReason::kDone);
+  alarm(0);
+  executor.Leave();
+  pthread_join(other, nullptr);
+}
+
+// The signal comes after the look at what it changes and before the sleep, which polls a file of the host.
+Sleeper* sleeper_to_wake = nullptr;
+std::atomic<bool> was_interrupted{false};
+TEST_F(ExecutorTest, ASignalJustBeforeAPollOfTheHostEndsTheWait) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {
+    was_interrupted = true;
+    sleeper_to_wake->Wake();
+  };
+  ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
+  action.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGALRM, &action, nullptr), 0);
+  sleeper_to_wake = &me_;
+  // Asked after the condition, before the sleep.
+  Executor executor(chooser_, {.find_stuck = [] {
+                      raise(SIGUSR1);
+                      return std::string();
+                    }});
+  int pipe_fds[2];
+  ASSERT_EQ(pipe(pipe_fds), 0);
+  Executor::HostWatch watch{.fd = pipe_fds[0], .events = POLLIN, .ready = [](Executor::HostWatch&, short) {}};
+  executor.Watch(watch);
+  const std::function<bool()> interrupted = [] { return was_interrupted.load(); };
+  executor.Enter();
+  alarm(5);
+  EXPECT_EQ(executor.BlockUntil(me_, {.done = [] { return false; }, .interrupted = &interrupted}),
+            Executor::StopReason::kInterrupted);
+  EXPECT_GT(alarm(0), 3u) << "it was the alarm that ended the wait";
+  executor.Unwatch(watch);
+  executor.Leave();
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
 }
 
 }  // namespace
