@@ -45,6 +45,7 @@ ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space_oper
   bio->bi_request = iocb->ki_id;
   bio->bi_end_io = DioEndIo;
   iocb->ki_waits_for = "the device";
+  iter->pinned = true;
   if (!is_sync_kiocb(*iocb)) {
     bio->bi_private = MakeBioPrivate(dio{iocb, iter, &a_ops, nullptr, nullptr});
     submit_bio(bio);

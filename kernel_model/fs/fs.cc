@@ -67,6 +67,7 @@ int import_single_range(void* buf, size_t len, iov_iter* iter) {
   iter->segment_offset = 0;
   iter->count = len;
   iter->done = 0;
+  iter->pinned = false;
   return 0;
 }
 
@@ -75,6 +76,7 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
   iter->segment = 0;
   iter->segment_offset = 0;
   iter->count = iter->done = 0;
+  iter->pinned = false;
   if (nr_segs == 0) return 0;
   if (nr_segs > static_cast<size_t>(kUioMaxIov)) return -EINVAL;
   iter->segments.resize(nr_segs);
@@ -92,14 +94,16 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
 }
 
 size_t copy_to_iter(const void* from, size_t n, iov_iter* iter) {
-  return ForEachPiece(iter, n, [from](char* user, size_t piece, size_t done) {
-    return piece - copy_to_user(user, static_cast<const char*>(from) + done, piece);
+  return ForEachPiece(iter, n, [from, pinned = iter->pinned](char* user, size_t piece, size_t done) {
+    const char* const source = static_cast<const char*>(from) + done;
+    return piece - (pinned ? CopyPinned(user, source, piece) : copy_to_user(user, source, piece));
   });
 }
 
 size_t copy_from_iter(void* to, size_t n, iov_iter* iter) {
-  return ForEachPiece(iter, n, [to](char* user, size_t piece, size_t done) {
-    return piece - copy_from_user(static_cast<char*>(to) + done, user, piece);
+  return ForEachPiece(iter, n, [to, pinned = iter->pinned](char* user, size_t piece, size_t done) {
+    char* const destination = static_cast<char*>(to) + done;
+    return piece - (pinned ? CopyPinned(destination, user, piece) : copy_from_user(destination, user, piece));
   });
 }
 

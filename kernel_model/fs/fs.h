@@ -51,6 +51,7 @@ struct iov_iter {
   size_t segment_offset = 0;  // bytes of it that are done
   size_t count = 0;           // bytes still to do
   size_t done = 0;            // bytes done
+  bool pinned = false;        // the pages are pinned: they can be copied to and from in any context, as a device does
 };
 
 // Takes user buffers for up to MAX_RW_COUNT bytes. 0, -EFAULT or -EINVAL.

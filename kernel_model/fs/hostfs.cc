@@ -240,8 +240,8 @@ struct HostEventfd : eventfd_ctx {
 }  // namespace
 
 HostFiles::~HostFiles() {
-  for (const auto& [fd, host] : by_fd_)
-    fput(host);  // tidy: allow hash-order: the order in which references go is not seen
+  // tidy: allow hash-order: the order in which references go is not seen
+  for (const auto& [fd, host] : by_fd_) fput(host);
 }
 
 std::shared_ptr<HostInode> HostFiles::InodeOf(const struct stat& status) {
@@ -325,8 +325,8 @@ void HostFiles::WillClose(int fd) {
 }
 
 void HostFiles::DropCaches() {
-  for (auto& [key, inode] : inodes_)
-    invalidate_mapping_pages(inode->mapping);  // tidy: allow hash-order: every entry is treated alike
+  // tidy: allow hash-order: every entry is treated alike
+  for (auto& [key, inode] : inodes_) invalidate_mapping_pages(inode->mapping);
 }
 
 }  // namespace aiolab

@@ -28,7 +28,10 @@ constexpr address_space_operations shmem_aops = {
 };
 
 struct shmem_inode_info : inode {
-  explicit shmem_inode_info(shmem_readahead readahead) : mapping(shmem_aops) { mapping.readahead = readahead; }
+  explicit shmem_inode_info(const shmem_backing& backing) : mapping(shmem_aops) {
+    mapping.readahead = backing.readahead;
+    mapping.direct_IO = backing.direct_IO;
+  }
   int truncate(loff_t size) override;
 
   address_space mapping;
@@ -98,16 +101,25 @@ ssize_t shmem_write_range(kiocb* iocb, iov_iter* iter, size_t n) {
 }
 
 ssize_t shmem_file_read_iter(kiocb* iocb, iov_iter* to) {
-  return filemap_read(iocb, to, SHMEM_I(*iocb->ki_filp->f_inode).mapping);
+  address_space& mapping = SHMEM_I(*iocb->ki_filp->f_inode).mapping;
+  if (mapping.direct_IO != nullptr && (iocb->ki_flags & IOCB_DIRECT) != 0)
+    return mapping.direct_IO(iocb, to, shmem_aops);
+  return filemap_read(iocb, to, mapping);
 }
 
 ssize_t shmem_file_write_iter(kiocb* iocb, iov_iter* from) {
   const ssize_t allowed = generic_write_checks(iocb, from);
   if (allowed <= 0) return allowed;
+  address_space& mapping = SHMEM_I(*iocb->ki_filp->f_inode).mapping;
+  // One that is cut short is not worth a direct write: the kernel falls back to the page cache in such cases too.
+  const bool whole = static_cast<size_t>(allowed) == from->count;
+  if (mapping.direct_IO != nullptr && (iocb->ki_flags & IOCB_DIRECT) != 0 && whole) {
+    return mapping.direct_IO(iocb, from, shmem_aops);
+  }
   // What may not be written is hidden for the time being: the iterator tells the caller what is left.
   const size_t refused = from->count - static_cast<size_t>(allowed);
   from->count -= refused;
-  const ssize_t written = filemap_write(iocb, from, SHMEM_I(*iocb->ki_filp->f_inode).mapping);
+  const ssize_t written = filemap_write(iocb, from, mapping);
   from->count += refused;
   return written;
 }
@@ -145,8 +157,8 @@ constexpr file_operations shmem_file_operations = {
 
 }  // namespace
 
-std::shared_ptr<inode> shmem_get_inode(mode_t mode, shmem_readahead readahead) {
-  auto info = std::make_shared<shmem_inode_info>(readahead);
+std::shared_ptr<inode> shmem_get_inode(mode_t mode, const shmem_backing& backing) {
+  auto info = std::make_shared<shmem_inode_info>(backing);
   info->i_mode = mode;
   info->i_fop = &shmem_file_operations;
   info->i_fmode = FMODE_CAN_ODIRECT;

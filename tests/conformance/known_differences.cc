@@ -40,6 +40,8 @@ const std::vector<KnownDifference>& KnownDifferences() {
       {"mainline", "RingTest.AMovedRingIsTheContextAtItsNewAddress", "the model does not see mremap", ""},
       {"retry", "RingTest.AMovedRingIsTheContextAtItsNewAddress", "the model does not see mremap", ""},
 
+      {"retry", "DirectTest.TheBufferMayBeUnmappedInFlight", "the buffer's pages are not pinned", ""},
+
       // What the retry profile is for: a request that would block leaves io_submit instead.
       {"retry", "FilesTest.AReadOfAnEmptyPipeBlocksInSubmit", "it is retried", ""},
       {"retry", "FilesTest.AWriteToAFullPipeBlocksInSubmit", "it is retried", ""},

@@ -102,6 +102,38 @@ TEST_F(MachineTest, MainlineReadsInsideSubmitWithoutRetries) {
   EXPECT_EQ(result_, 16);
 }
 
+// A direct request belongs to its device once it is submitted: it is never retried, and completes in an interrupt.
+TEST(DirectIoTest, ADirectRequestOfAMemoryFileCompletesFromTheDevice) {
+  std::string text;
+  TextTraceSink sink([&text](absl::string_view lines) { text.append(lines.data(), lines.size()); });
+  SeededChooser chooser(7);
+  Machine machine({.chooser = &chooser, .trace_sink = &sink});
+  EmulatedSyscalls kernel(machine);
+  const long fd = kernel.openat(AT_FDCWD, "/tmp/data", O_CREAT | O_RDWR | O_DIRECT, 0600);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
+  std::string written(kBlock, 'w'), read(kBlock, '-');
+  for (std::string* buffer : {&written, &read}) {
+    iocb request = {};
+    request.aio_lio_opcode = buffer == &written ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+    request.aio_fildes = static_cast<uint32_t>(fd);
+    request.aio_buf = reinterpret_cast<uint64_t>(buffer->data());
+    request.aio_nbytes = kBlock;
+    iocb* batch[] = {&request};
+    ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
+    io_event event;
+    timespec no_wait = {0, 0};
+    EXPECT_EQ(kernel.io_getevents(ctx, 1, 1, &event, &no_wait), 0);
+    ASSERT_EQ(kernel.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+    EXPECT_EQ(event.res, static_cast<int64_t>(kBlock));
+  }
+  EXPECT_EQ(read, written);
+  machine.trace().Flush();
+  EXPECT_THAT(text, HasSubstr("aio_run_iocb: req=1 attempt=1 ret=-EIOCBQUEUED"));
+  EXPECT_THAT(text, HasSubstr("irq 0 aio_complete: ctx=1 req=2"));
+  EXPECT_THAT(text, Not(HasSubstr("EIOCBRETRY")));
+}
+
 // What lies in the plug cannot complete before blk_finish_plug; a plug that is never flushed is a hang, and is reported
 // as one.
 TEST_F(MachineTest, APlugThatIsNeverFlushedIsFoundAsAHang) {
