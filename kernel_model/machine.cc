@@ -82,6 +82,10 @@ Machine::~Machine() {
   {
     Entry entry(*this, nullptr);
     exit_aio(mm_);
+    // Bios under way would call back into what is about to go.
+    while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
+    DropRequests(mm_);
+    blk_free_lost_bios(*disk_);
     files_.reset();
   }
   trace_.Flush();

@@ -60,7 +60,11 @@ void blk_finish_plug(blk_plug* plug) {
   if (task.plug != plug) return;
   if (task.kernel->bug != SeededBug::kPlugNeverFlushed) blk_flush_plug(task);
   // The seeded bug leaves bios behind; the plug itself is about to go.
-  while (!list_empty(&plug->bios)) list_del_init(plug->bios.next);
+  while (!list_empty(&plug->bios)) {
+    list_head* const lost = plug->bios.next;
+    list_del_init(lost);
+    list_add_tail(lost, &task.kernel->disk->lost_bios);
+  }
   task.plug = nullptr;
 }
 
@@ -75,6 +79,14 @@ void blk_flush_plug(task_struct& task) {
     bio* const next = list_entry(bios.next, bio, bi_plug_entry);
     list_del_init(&next->bi_plug_entry);
     task.kernel->disk->submit(next);
+  }
+}
+
+void blk_free_lost_bios(block_device& disk) {
+  while (!list_empty(&disk.lost_bios)) {
+    bio* const lost = list_entry(disk.lost_bios.next, bio, bi_plug_entry);
+    list_del_init(&lost->bi_plug_entry);
+    bio_put(lost);
   }
 }
 

@@ -6,6 +6,8 @@
 #define KERNEL_MODEL_BLOCK_BLOCK_H_
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "kernel_model/fs/fs.h"
 #include "kernel_model/kernel/list.h"
@@ -22,7 +24,8 @@ struct bio {
   size_t bi_size = 0;       // bytes
   // Called in interrupt context when the device is done, or has failed (bi_status: 0 or -errno). Frees the bio.
   void (*bi_end_io)(bio* bio) = nullptr;
-  void* bi_private = nullptr;
+  // What bi_end_io needs. With a deleter, it goes with the bio.
+  std::unique_ptr<void, void (*)(void*)> bi_private{nullptr, [](void*) {}};
   int bi_status = 0;
   int64_t bi_id = 0;       // as traces name it
   int64_t bi_request = 0;  // the AIO request that it was made for, as traces name it; 0: none
@@ -33,11 +36,19 @@ struct bio {
   } bi_completion;
 };
 
+// For bi_private: an object that is the bio's own.
+template <typename T>
+std::unique_ptr<void, void (*)(void*)> MakeBioPrivate(T value) {
+  return {new T(std::move(value)), [](void* object) { delete static_cast<T*>(object); }};
+}
+
 // Something that bios can be sent to.
 struct block_device {
   virtual ~block_device() = default;
   // Takes the bio; its bi_end_io will be called once.
   virtual void submit(bio* bio) = 0;
+
+  list_head lost_bios;  // by the seeded bug kPlugNeverFlushed: nobody will submit them
 };
 
 // Bios that a task holds back. Lives on the stack of whoever starts it.
@@ -59,6 +70,10 @@ void blk_finish_plug(blk_plug* plug);
 
 // Sends on what the task holds back. Called when it sleeps, too.
 void blk_flush_plug(task_struct& task);
+
+// Frees the lost bios of a device whose machine goes away. Their bi_end_io is not called. Requires: no request that
+// waits for one is left.
+void blk_free_lost_bios(block_device& disk);
 
 // The letters that block tracepoints use: R, RM, W, F.
 const char* Rwbs(const bio& bio);

@@ -1015,6 +1015,26 @@ void exit_aio(mm_struct& mm) {
   }
 }
 
+void DropRequests(mm_struct& mm) {
+  std::vector<aio_kiocb*> left;
+  for (const list_head* at = mm.contexts.next; at != &mm.contexts; at = at->next) {
+    const kioctx* const ctx = list_entry(const_cast<list_head*>(at), kioctx, mm_contexts);
+    for (const list_head* entry = ctx->reqs.next; entry != &ctx->reqs; entry = entry->next) {
+      left.push_back(list_entry(const_cast<list_head*>(entry), aio_kiocb, ki_in_flight));
+    }
+  }
+  // All are out of reach before the first one goes: a file that it closes may wake others.
+  for (aio_kiocb* req : left) {
+    RemoveActive(req);
+    remove_wait_queue(&req->ki_wait);
+    remove_wait_queue(&req->poll.wait);
+    list_del_init(&req->ki_run_list);
+    list_del_init(&req->fsync.work.entry);
+    list_del_init(&req->poll.work.entry);
+  }
+  for (aio_kiocb* req : left) iocb_destroy(req);
+}
+
 std::string DescribeStuckRequests(const mm_struct& mm) {
   std::string stuck;
   for (const list_head* at = mm.contexts.next; at != &mm.contexts; at = at->next) {

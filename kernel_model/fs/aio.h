@@ -55,6 +55,10 @@ long sys_io_pgetevents(aio_context_t ctx_id, long min_nr, long nr, io_event* eve
 // The last user of `mm` goes away: waits for every request that can end by itself.
 void exit_aio(mm_struct& mm);
 
+// Frees the requests that exit_aio left, and their contexts: `mm` itself goes away. They do not complete, and no memory
+// of the client's is touched. Requires: no thread is in a call on `mm`, and the executor has no events.
+void DropRequests(mm_struct& mm);
+
 // Every request in flight that nothing can complete any more, in words, one a line; "" if there is none. Requires: the
 // executor has no events.
 std::string DescribeStuckRequests(const mm_struct& mm);

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 
-#include <memory>
-
 #include "kernel_model/block/block.h"
 #include "uapi/errno_name.h"
 
@@ -19,18 +17,18 @@ struct dio {
 };
 
 void DioEndIo(bio* bio) {
-  const std::unique_ptr<dio> done(static_cast<dio*>(bio->bi_private));
-  kiocb* const iocb = done->iocb;
+  const dio done = *static_cast<dio*>(bio->bi_private.get());
+  kiocb* const iocb = done.iocb;
   ssize_t result = bio->bi_status;
   if (result == 0) {
-    result = (iocb->ki_flags & IOCB_WRITE) != 0 ? done->a_ops->write_range(iocb, done->iter, done->iter->count)
-                                                : done->a_ops->read_range(iocb, done->iter, done->iter->count);
+    result = (iocb->ki_flags & IOCB_WRITE) != 0 ? done.a_ops->write_range(iocb, done.iter, done.iter->count)
+                                                : done.a_ops->read_range(iocb, done.iter, done.iter->count);
   }
   if (result > 0) iocb->ki_pos += result;
   bio_put(bio);
-  if (done->waiter != nullptr) {
-    *done->result = result;
-    wake_up_all(*done->waiter);
+  if (done.waiter != nullptr) {
+    *done.result = result;
+    wake_up_all(*done.waiter);
   } else {
     iocb->ki_complete(iocb, result);
   }
@@ -49,13 +47,13 @@ ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space_oper
   iocb->ki_waits_for = "the device";
   iter->pinned = true;
   if (!is_sync_kiocb(*iocb)) {
-    bio->bi_private = new dio{iocb, iter, &a_ops, nullptr, nullptr};
+    bio->bi_private = MakeBioPrivate(dio{iocb, iter, &a_ops, nullptr, nullptr});
     submit_bio(bio);
     return -EIOCBQUEUED;
   }
   wait_queue_head waiter;
   ssize_t result = -EIOCBQUEUED;
-  bio->bi_private = new dio{iocb, iter, &a_ops, &waiter, &result};
+  bio->bi_private = MakeBioPrivate(dio{iocb, iter, &a_ops, &waiter, &result});
   submit_bio(bio);
   wait_event(waiter, [&result] { return result != -EIOCBQUEUED; });
   return result;

@@ -107,7 +107,7 @@ ssize_t HostWriteIter(kiocb* iocb, iov_iter* iter) {
 }
 
 void FlushEndIo(bio* bio) {
-  auto* const state = static_cast<fsync_state*>(bio->bi_private);
+  auto* const state = static_cast<fsync_state*>(bio->bi_private.get());
   state->flushed = true;
   state->error = bio->bi_status;
   bio_put(bio);
@@ -119,7 +119,7 @@ int HostFsync(file* filp, int datasync, fsync_state* state) {
   if (!state->flush_started) {
     state->flush_started = true;
     bio* const flush = bio_alloc(BioOp::kFlush, filp, 0, 0);
-    flush->bi_private = state;
+    flush->bi_private.reset(state);  // the request's, or the caller's
     flush->bi_end_io = FlushEndIo;
     submit_bio(flush);
   }

@@ -1,7 +1,5 @@
 #include "kernel_model/fs/mpage.h"
 
-#include <memory>
-
 #include "kernel_model/block/block.h"
 
 namespace aiolab {
@@ -15,8 +13,8 @@ struct PagesBeingRead {
 };
 
 void mpage_read_end_io(bio* bio) {
-  const std::unique_ptr<PagesBeingRead> pages(static_cast<PagesBeingRead*>(bio->bi_private));
-  folio_end_read(*pages->mapping, pages->first, pages->nr);
+  const auto& pages = *static_cast<PagesBeingRead*>(bio->bi_private.get());
+  folio_end_read(*pages.mapping, pages.first, pages.nr);
   bio_put(bio);
 }
 
@@ -27,7 +25,7 @@ void mpage_readahead(kiocb* iocb, address_space& mapping, uint64_t first, uint64
   const BioOp op = (iocb->ki_flags & IOCB_WRITE) != 0 ? BioOp::kReadMeta : BioOp::kRead;
   bio* const bio = bio_alloc(op, iocb->ki_filp, static_cast<loff_t>(first << kPageShift), nr << kPageShift);
   bio->bi_request = iocb->ki_id;
-  bio->bi_private = new PagesBeingRead{&mapping, first, nr};
+  bio->bi_private = MakeBioPrivate(PagesBeingRead{&mapping, first, nr});
   bio->bi_end_io = mpage_read_end_io;
   submit_bio(bio);
 }
