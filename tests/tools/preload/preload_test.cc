@@ -120,6 +120,13 @@ TEST_F(PreloadTest, ProgramsStartFromAClientAndItGoesOn) {
   EXPECT_EQ(run.result.status, 0) << run.result.out;
 }
 
+TEST_F(PreloadTest, ARequestOutlivesItsFd) {
+  for (const char* profile : {"retry", "mainline"}) {
+    const AiolabRun run = Probe("closes_in_flight", {std::string("--profile=") + profile});
+    EXPECT_EQ(run.result.status, 0) << run.result.out;
+  }
+}
+
 TEST_F(PreloadTest, EveryEndLeavesAReport) {
   for (const char* end : {"return", "exit", "_exit", "_Exit", "quick_exit", "exit_group", "execve"}) {
     const AiolabRun run = Probe(end);
