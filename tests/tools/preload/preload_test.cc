@@ -127,6 +127,14 @@ TEST_F(PreloadTest, ARequestOutlivesItsFd) {
   }
 }
 
+// The parent ends inside the C library.
+TEST_F(PreloadTest, AProcessThatBecomesADaemonLeavesAReport) {
+  const AiolabRun run = Probe("daemon");
+  EXPECT_EQ(run.result.status, 0);
+  ASSERT_TRUE(run.report.is_object()) << run.result.err;
+  EXPECT_TRUE(run.report["processes"][0]["has_report"].get<bool>()) << run.result.err;
+}
+
 TEST_F(PreloadTest, EveryEndLeavesAReport) {
   for (const char* end : {"return", "exit", "_exit", "_Exit", "quick_exit", "exit_group", "execve"}) {
     const AiolabRun run = Probe(end);
