@@ -42,7 +42,7 @@ bool LooksRunnable(int dirfd, const char* path, int flags) {
 }  // namespace
 
 long ExecAt(int dirfd, const char* path, char* const* argv, char* const* envp, int flags) {
-  if (Active() && LooksRunnable(dirfd, path, flags)) Finish();
+  if (Active() && LooksRunnable(dirfd, path, flags)) FinishForExec();
   const ScopedRealTimeStampCounter real_counter;
   if (dirfd == AT_FDCWD && flags == 0) return RawSyscall(__NR_execve, path, argv, envp);
   return RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);
