@@ -28,8 +28,8 @@
 namespace aiolab::preload {
 namespace {
 
-// A token of this size or more goes to a file, which the runner moves to where it stays.
-constexpr size_t kTokenInReportMax = 4096;  // bytes
+// A longer token goes to a file, which the runner moves to where it stays: nobody copies it by hand.
+constexpr size_t kTokenInReportMax = 200;  // bytes
 
 enum class Phase { kNew, kStarting, kActive, kInactive };
 
