@@ -236,10 +236,19 @@ std::map<std::string, std::map<std::string, uint64_t>> Machine::Operations() con
   return operations;
 }
 
-void Machine::WillCloseHostFd(int fd) {
-  if (host_files_ == nullptr) return;
-  Entry entry(*this, nullptr);
-  host_files_->WillClose(fd);
+// Not an Entry: threads that never do I/O close files too, and are no clients by that.
+bool Machine::WillCloseHostFd(int fd) {
+  executor_.Enter();
+  const bool may_close = host_files_->WillClose(fd);
+  executor_.Leave();
+  return may_close;
+}
+
+std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
+  executor_.Enter();
+  std::vector<int> kept = host_files_->WillCloseRange(first, last);
+  executor_.Leave();
+  return kept;
 }
 
 void Machine::DropCaches() {

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "kernel_model/fs/aio.h"
@@ -77,8 +78,11 @@ class Machine {
   files_struct& files() { return *files_; }
   // Null unless the files are the host's.
   HostFiles* host_files() { return host_files_; }
-  // The client is about to close a host fd: requests in flight on it go on by a duplicate. Nothing without host_files.
-  void WillCloseHostFd(int fd);
+  // The client is about to close a host fd: requests in flight on it go on by a duplicate. Takes no virtual time. False
+  // if `fd` is such a duplicate, which the client may not close. Requires: host_files, !InsideModel().
+  bool WillCloseHostFd(int fd);
+  // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
+  std::vector<int> WillCloseHostFds(unsigned first, unsigned last);
   Trace& trace() { return trace_; }
 
   // Virtual (or host) nanoseconds since the machine was made. Takes no lock.

@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -32,6 +34,7 @@ struct HostInode : inode {
 struct HostFile : file {
   int host_fd = -1;
   bool owns_fd = false;  // a duplicate of ours, to be closed
+  std::shared_ptr<std::set<int>> duplicates;
   kernel_state* kernel = nullptr;
   // For files that become ready by what happens outside.
   wait_queue_head wait;
@@ -196,7 +199,9 @@ __poll_t StreamPoll(file* filp, poll_table_struct* pt) {
 void HostRelease(file* filp) {
   HostFile& host = Host(filp);
   host.kernel->executor.Unwatch(host.watch);
-  if (host.owns_fd) RawSyscall(__NR_close, host.host_fd);
+  if (!host.owns_fd) return;
+  RawSyscall(__NR_close, host.host_fd);
+  host.duplicates->erase(host.host_fd);
 }
 
 constexpr file_operations kPagedOps = {.name = "hostfs",
@@ -277,6 +282,7 @@ file* HostFiles::fget(int fd) {
   auto* const host = new HostFile;
   host->host_fd = fd;
   host->kernel = &kernel_;
+  host->duplicates = duplicates_;
   host->f_flags = f_flags;
   host->f_op = OperationsOf(fd, status);
   host->f_id = next_file_id_++;
@@ -312,9 +318,10 @@ int HostFiles::eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) {
   return 0;
 }
 
-void HostFiles::WillClose(int fd) {
+bool HostFiles::WillClose(int fd) {
+  if (duplicates_->contains(fd)) return false;
   const auto found = by_fd_.find(fd);
-  if (found == by_fd_.end()) return;
+  if (found == by_fd_.end()) return true;
   HostFile* const host = found->second;
   by_fd_.erase(found);
   if (host->f_count > 1) {
@@ -324,9 +331,23 @@ void HostFiles::WillClose(int fd) {
       host->host_fd = static_cast<int>(duplicate);
       host->watch.fd = host->host_fd;
       host->owns_fd = true;
+      duplicates_->insert(host->host_fd);
     }
   }
   fput(host);
+  return true;
+}
+
+std::vector<int> HostFiles::WillCloseRange(unsigned first, unsigned last) {
+  const auto in_range = [&](int fd) { return static_cast<unsigned>(fd) >= first && static_cast<unsigned>(fd) <= last; };
+  std::set<int> closing;
+  for (const auto& [fd, host] : by_fd_) {  // tidy: allow hash-order: into a sorted set
+    if (in_range(fd)) closing.insert(fd);
+  }
+  for (const int fd : closing) WillClose(fd);
+  std::vector<int> kept;
+  std::copy_if(duplicates_->begin(), duplicates_->end(), std::back_inserter(kept), in_range);
+  return kept;
 }
 
 void HostFiles::DropCaches() {

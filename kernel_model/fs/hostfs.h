@@ -10,7 +10,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "kernel_model/fs/fs.h"
@@ -32,8 +34,11 @@ class HostFiles : public files_struct {
   int eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) override;
 
   // The client is about to close `fd`: requests in flight on it go on by a duplicate. A duplicate is made only then,
-  // because closing one drops the process's POSIX locks on the file.
-  void WillClose(int fd);
+  // because closing one drops the process's POSIX locks on the file. False if `fd` is such a duplicate: the client,
+  // which did not open it, may not close it either.
+  bool WillClose(int fd);
+  // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
+  std::vector<int> WillCloseRange(unsigned first, unsigned last);
 
   // Every cached page of every file is forgotten.
   void DropCaches();
@@ -44,6 +49,8 @@ class HostFiles : public files_struct {
   kernel_state& kernel_;
   absl::flat_hash_map<int, HostFile*> by_fd_;
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::shared_ptr<HostInode>> inodes_;  // by device and number
+  // Outlives this where a request holds a file for longer.
+  const std::shared_ptr<std::set<int>> duplicates_ = std::make_shared<std::set<int>>();
   int64_t next_file_id_ = 1;
 };
 

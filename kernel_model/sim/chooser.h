@@ -91,6 +91,8 @@ class ReplayChooser : public Chooser {
   bool diverged() const { return diverged_; }
   // True once every recorded answer has been given.
   bool finished() const { return position_ == recorded_.answers.size(); }
+  // How many have not.
+  size_t remaining() const { return recorded_.answers.size() - position_; }
 
  protected:
   uint32_t Pick(const Site& site, absl::string_view name) override;

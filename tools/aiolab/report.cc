@@ -71,7 +71,7 @@ std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunRepor
 
 void AddOperations(const RunReport& report, Lines& lines) {
   if (report.operations.empty()) {
-    lines.Add("  no request was submitted");
+    lines.Add("  no request has ended");
     return;
   }
   lines.Add(absl::StrFormat("  %-12s %-14s %10s", "operation", "result", "count"));
@@ -94,15 +94,14 @@ void AddReplay(const RunOutcome& outcome, const RunReport& report, Lines& lines)
                                ? ""
                                : absl::StrCat(": ", absl::StrJoin(report.not_replayable_because, "; "))));
   }
-  if (!report.token_path.empty()) {
-    lines.Add(absl::StrCat("  token in ", report.token_path));
-  } else if (!report.token.empty()) {
-    lines.Add(absl::StrCat("  token ", report.token));
-  }
   const bool has_token = !report.token.empty() || !report.token_path.empty();
   // With several processes there is a token for each, and no one command for them all.
   if (report.replayable && has_token && outcome.ranks.size() == 1) {
     lines.Add(absl::StrCat("  replay it with: ", ShellQuote(ReplayCommand(outcome, report))));
+  } else if (!report.token_path.empty()) {
+    lines.Add(absl::StrCat("  token in ", report.token_path));
+  } else if (!report.token.empty()) {
+    lines.Add(absl::StrCat("  token ", report.token));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "kernel_model/emulated_syscalls.h"
 #include "tools/preload/clock.h"
+#include "tools/preload/descriptors.h"
 #include "tools/preload/life.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/process.h"
@@ -171,6 +172,18 @@ bool SyscallOfProcess(long nr, const long (&a)[6], long* ret) {
     case __NR_openat:
       *ret = OpenProcFile(As<const char*>(a[1]), static_cast<int>(a[2]), &ours);
       return ours;
+    case __NR_close:
+      *ret = Close(static_cast<int>(a[0]));
+      return true;
+    case __NR_close_range:
+      *ret = CloseRange(static_cast<unsigned>(a[0]), static_cast<unsigned>(a[1]), static_cast<unsigned>(a[2]));
+      return true;
+    case __NR_dup2:
+      *ret = DupTo(static_cast<int>(a[0]), static_cast<int>(a[1]), 0, /*is_dup3=*/false);
+      return true;
+    case __NR_dup3:
+      *ret = DupTo(static_cast<int>(a[0]), static_cast<int>(a[1]), static_cast<int>(a[2]), /*is_dup3=*/true);
+      return true;
     case __NR_rt_sigaction:
       *ret = RtSigaction(static_cast<int>(a[0]), As<const KernelSigaction*>(a[1]), As<KernelSigaction*>(a[2]));
       return true;

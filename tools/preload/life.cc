@@ -1,6 +1,7 @@
 #include "tools/preload/life.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -41,7 +42,7 @@ bool LooksRunnable(int dirfd, const char* path, int flags) {
 }  // namespace
 
 long ExecAt(int dirfd, const char* path, char* const* argv, char* const* envp, int flags) {
-  if (Active() && LooksRunnable(dirfd, path, flags)) Finish();
+  if (Active() && LooksRunnable(dirfd, path, flags)) FinishForExec();
   const ScopedRealTimeStampCounter real_counter;
   if (dirfd == AT_FDCWD && flags == 0) return RawSyscall(__NR_execve, path, argv, envp);
   return RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);
@@ -203,6 +204,21 @@ INTERPOSE(int, thrd_create, (thrd_t * thread, thrd_start_t run, void* argument))
 INTERPOSE(void, _exit, (int status)) {
   Finish();
   real_exit_now(status);
+}
+
+// The C library's own ends the parent by an _exit that no symbol reaches.
+INTERPOSE(int, daemon, (int nochdir, int noclose)) {
+  const pid_t child = fork();
+  if (child < 0) return -1;
+  if (child > 0) _exit(0);
+  if (setsid() < 0) return -1;
+  if (nochdir == 0) (void)!chdir("/");
+  if (noclose != 0) return 0;
+  const int null = open("/dev/null", O_RDWR);
+  if (null < 0) return -1;
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
+  if (null > STDERR_FILENO) close(null);
+  return 0;
 }
 
 INTERPOSE(void, _Exit, (int status)) {

@@ -28,14 +28,15 @@
 namespace aiolab::preload {
 namespace {
 
-// A token of this size or more goes to a file, which the runner moves to where it stays.
-constexpr size_t kTokenInReportMax = 4096;  // bytes
+// A longer token goes to a file, which the runner moves to where it stays: nobody copies it by hand.
+constexpr size_t kTokenInReportMax = 200;  // bytes
 
 enum class Phase { kNew, kStarting, kActive, kInactive };
 
 // Everything that goes with one machine. Never destroyed: clients do I/O from destructors.
 struct Lab {
   std::unique_ptr<Chooser> chooser;
+  const ReplayChooser* replay = nullptr;  // the chooser, if it replays
   std::unique_ptr<TraceSink> sink;
   std::string trace_text;  // until a rank says where it goes
   std::string trace_path;
@@ -208,13 +209,20 @@ bool OnStuck(const std::string& finding, bool certain) {
   ExitNow(kFindingExitStatus);
 }
 
-std::unique_ptr<Chooser> NewChooser(const Lab& mine) {
+// What the client does from here on is not what the token was made for.
+[[noreturn]] void EndDivergedReplay(const std::string& why) {
+  NotReplayable(why);
+  AddFinding(absl::StrCat("this run is not the one of the replay token: ", why));
+  WriteReport();
+  ExitNow(kFindingExitStatus);
+}
+
+std::unique_ptr<Chooser> NewChooser(Lab& mine) {
   // A token is the run of the first process that made a context.
   if (replay_token->empty() || mine.rank > 1) return std::make_unique<SeededChooser>(config->seed);
-  return std::make_unique<ReplayChooser>(*DecodeReplayToken(*replay_token, *identity), [](const std::string& why) {
-    NotReplayable(why);
-    AddFinding(absl::StrCat("this run is not the one of the replay token: ", why));
-  });
+  auto chooser = std::make_unique<ReplayChooser>(*DecodeReplayToken(*replay_token, *identity), EndDivergedReplay);
+  mine.replay = chooser.get();
+  return chooser;
 }
 
 Lab* NewLab(bool setup) {
@@ -361,7 +369,7 @@ void WriteReport() {
   (void)WriteRunReport(config->run_dir, report);
 }
 
-void Finish() {
+void FinishForExec() {
   Lab* mine = phase.load() == Phase::kActive && Active() ? lab.load() : nullptr;
   if (mine == nullptr || !OwnsMemory() || mine->finished || Machine::InsideModel()) return;
   mine->finished = true;
@@ -369,6 +377,16 @@ void Finish() {
   mine->machine->ExitAio();
   WriteReport();
   mine->finished = false;  // after an exec that failed there is more to report
+}
+
+void Finish() {
+  FinishForExec();
+  const Lab* mine = phase.load() == Phase::kActive ? lab.load() : nullptr;
+  if (mine == nullptr || !OwnsMemory() || Machine::InsideModel()) return;
+  if (mine->replay != nullptr && !mine->replay->finished()) {
+    EndDivergedReplay(
+        absl::StrCat("it ended with ", mine->replay->remaining(), " of the token's answers not asked for"));
+  }
 }
 
 void ExitNow(int status) {

@@ -44,6 +44,8 @@ bool OwnsMemory();
 // What the end of the process or an exec does: waits for requests in flight, flushes the trace, writes the report. Does
 // nothing where there is no machine or where the memory is another process's.
 void Finish();
+// Finish(), in a process that may yet go on, as an exec may fail.
+void FinishForExec();
 
 // Adds to the reasons why the run cannot be replayed, and to the findings.
 void NotReplayable(const std::string& why);

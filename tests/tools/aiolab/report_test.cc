@@ -45,8 +45,21 @@ TEST(ReportTest, OneProcessIsTold) {
             "aiolab:   PREAD        ok                     10\n"
             "aiolab:   retries 5, kicks 0, plugs 0, bios 0\n"
             "aiolab:   virtual time 1.000 us, real time 0.000 us\n"
-            "aiolab:   token TOKEN\n"
             "aiolab:   replay it with: aiolab run --replay=TOKEN -- fio 'job file'\n");
+}
+
+TEST(ReportTest, ATokenInAFileIsNamedOnce) {
+  RankFiles files = RankWithReport(1);
+  files.report.token.clear();
+  files.report.token_path = "/tmp/aiolab-token.x";
+  EXPECT_THAT(
+      TextReport(OutcomeOf({files})),
+      AllOf(HasSubstr("replay it with: aiolab run --replay=@/tmp/aiolab-token.x -- fio"), Not(HasSubstr("  token "))));
+}
+
+TEST(ReportTest, TheTokensOfSeveralProcessesAreNamedAlone) {
+  EXPECT_THAT(TextReport(OutcomeOf({RankWithReport(1), RankWithReport(2)})),
+              AllOf(HasSubstr("  token TOKEN\n"), Not(HasSubstr("replay it with"))));
 }
 
 TEST(ReportTest, TheReplayCommandNamesWhatTheTokenDependsOn) {

@@ -11,10 +11,18 @@
 namespace aiolab {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 std::string Client(const std::string& name) { return RunfilePath("tests/clients/" + name); }
+
+// As --replay takes it: a long one is in a file.
+std::string TokenOf(const AiolabRun& run) {
+  const nlohmann::json& process = run.report["processes"][0];
+  const std::string path = process.value("token_path", "");
+  return path.empty() ? process.value("token", "") : "@" + path;
+}
 
 // (client, profile, clock)
 class ClientUnderModelTest : public testing::TestWithParam<std::tuple<const char*, const char*, const char*>> {};
@@ -69,7 +77,7 @@ TEST_F(PreloadTest, TheSameSeedGivesTheSameTraceInAnotherDirectory) {
           RunUnderAiolab({flag, "--trace=text:trace"}, {Client(client), "--dir=" + directory}, directory);
       EXPECT_EQ(run.result.status, 0) << run.result.err;
       EXPECT_TRUE(run.report["processes"][0]["replayable"].get<bool>()) << run.result.err;
-      return std::pair(ReadFile(directory + "/trace").value_or(""), run.report["processes"][0].value("token", ""));
+      return std::pair(ReadFile(directory + "/trace").value_or(""), TokenOf(run));
     };
     const auto [first, token] = trace("--seed=7", directory_);
     EXPECT_THAT(first, HasSubstr("sys_enter_io_submit"));
@@ -118,6 +126,38 @@ TEST_F(PreloadTest, AioNrAndAioMaxNrAreTheProcesssOwn) {
 TEST_F(PreloadTest, ProgramsStartFromAClientAndItGoesOn) {
   const AiolabRun run = Probe("exec");
   EXPECT_EQ(run.result.status, 0) << run.result.out;
+}
+
+// The parent ends inside the C library.
+TEST_F(PreloadTest, AProcessThatBecomesADaemonLeavesAReport) {
+  const AiolabRun run = Probe("daemon");
+  EXPECT_EQ(run.result.status, 0);
+  ASSERT_TRUE(run.report.is_object()) << run.result.err;
+  EXPECT_TRUE(run.report["processes"][0]["has_report"].get<bool>()) << run.result.err;
+}
+
+TEST_F(PreloadTest, ARequestOutlivesItsFd) {
+  for (const char* profile : {"retry", "mainline"}) {
+    const AiolabRun run = Probe("closes_in_flight", {std::string("--profile=") + profile});
+    EXPECT_EQ(run.result.status, 0) << run.result.out;
+  }
+}
+
+// More and fewer blocks than the token's run had: the run ends where it is seen, and says what differs.
+TEST_F(PreloadTest, AReplayOfAnotherRunIsToldApart) {
+  const auto run = [&](const char* flag, const char* blocks) {
+    return RunUnderAiolab({flag}, {Client("sleepy_poller"), "--dir=" + directory_, blocks}, directory_);
+  };
+  const AiolabRun recorded = run("--seed=7", "--blocks=16");
+  ASSERT_EQ(recorded.result.status, 0) << recorded.result.err;
+  const std::string replay = "--replay=" + TokenOf(recorded);
+  EXPECT_EQ(run(replay.c_str(), "--blocks=16").result.status, 0);
+  for (const auto& [blocks, why] : {std::pair("--blocks=32", "the run asks"), {"--blocks=8", "not asked for"}}) {
+    const AiolabRun other = run(replay.c_str(), blocks);
+    EXPECT_EQ(other.result.status, 3) << blocks << ": " << other.result.err;
+    EXPECT_THAT(other.report["processes"][0]["findings"].dump(),
+                AllOf(HasSubstr("not the one of the replay token"), HasSubstr(why)));
+  }
 }
 
 TEST_F(PreloadTest, EveryEndLeavesAReport) {

@@ -236,6 +236,49 @@ int ProcFiles() {
   return 0;
 }
 
+// A request goes on with the file that it was submitted for, whatever the client does with the fd, and the duplicate by
+// which it does so is not the client's.
+int ClosesInFlight() {
+  const aio_context_t ctx = NewContext();
+  const int spare = open("/dev/null", O_RDONLY);
+  const auto check = [&](const char* how, auto&& close_it) {
+    char path[] = "probe_XXXXXX";
+    const int fd = mkstemp(path);
+    EXPECT(fd >= 0 && unlink(path) == 0 && write(fd, "mine", 4) == 4);
+    char buf[8] = {};
+    iocb request = {};
+    request.aio_lio_opcode = IOCB_CMD_PREAD;
+    request.aio_fildes = static_cast<uint32_t>(fd);
+    request.aio_buf = reinterpret_cast<uint64_t>(buf);
+    request.aio_nbytes = sizeof(buf);
+    EXPECT(IoSubmit(ctx, &request) == 1);
+    close_it(fd);
+    // The number is another file's by now.
+    char other_path[] = "probe_XXXXXX";
+    const int other = mkstemp(other_path);
+    EXPECT(other >= 0 && unlink(other_path) == 0 && write(other, "no", 2) == 2);
+    io_event event;
+    EXPECT(IoGetevents(ctx, 1, 1, &event, nullptr) == 1);
+    printf("%s: %lld %s\n", how, static_cast<long long>(event.res), buf);
+    EXPECT(event.res == 4 && strcmp(buf, "mine") == 0);
+    EXPECT(close(other) == 0);
+  };
+  check("close", [](int fd) { EXPECT(close(fd) == 0); });
+  check("SYS_close", [](int fd) { EXPECT(syscall(SYS_close, fd) == 0); });
+  check("close_range", [](int fd) { EXPECT(close_range(static_cast<unsigned>(fd), ~0u, 0) == 0); });
+  check("closefrom", [](int fd) { closefrom(fd); });
+  check("dup2", [&](int fd) { EXPECT(dup2(spare, fd) == fd); });
+  check("SYS_dup3", [&](int fd) { EXPECT(syscall(SYS_dup3, spare, fd, O_CLOEXEC) == fd); });
+  check("fclose", [](int fd) { EXPECT(fclose(fdopen(fd, "r")) == 0); });
+  check("one by one, twice", [](int first) {
+    int closed = 0;
+    for (int fd = first; fd < 3000; ++fd) closed += close(fd) == 0;
+    for (int fd = first; fd < 3000; ++fd) closed += syscall(SYS_close, fd) == 0;
+    EXPECT(closed == 1);
+  });
+  return 0;
+}
+
 void WaitFor(pid_t child, int status) {
   int wait_status;
   EXPECT(waitpid(child, &wait_status, 0) == child);
@@ -290,6 +333,7 @@ int main(int argc, char** argv) {
   if (look == "crash") return Crash();
   if (look == "proc_files") return ProcFiles();
   if (look == "exec") return Exec();
+  if (look == "closes_in_flight") return ClosesInFlight();
   // The ends of a process: each leaves a report.
   NewContext();
   if (look == "return") return 11;
@@ -297,6 +341,7 @@ int main(int argc, char** argv) {
   if (look == "_exit") _exit(11);
   if (look == "_Exit") _Exit(11);
   if (look == "quick_exit") quick_exit(11);
+  if (look == "daemon") return daemon(1, 1);
   if (look == "exit_group") syscall(SYS_exit_group, 11);
   if (look == "execve") execlp("sh", "sh", "-c", "exit 11", static_cast<char*>(nullptr));
   return 1;
