@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -111,6 +112,10 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
     const bool still_runs = files.pid > 0 && kill(files.pid, 0) == 0;
     lines.Add(absl::StrCat(process, still_runs ? " still runs, so there is no report of it"
                                                : " was killed before it could write its report"));
+    const std::string trace_path = TracePathOfRank(outcome.config, files.rank);
+    if (!trace_path.empty() && access(trace_path.c_str(), F_OK) == 0) {
+      lines.Add(absl::StrCat("  trace, without its last events, in ", trace_path));
+    }
     return;
   }
   if (!files.report_error.ok()) {

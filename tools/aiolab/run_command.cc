@@ -71,8 +71,12 @@ absl::StatusOr<std::string> CheckTracePath(const std::string& path) {
   if (fs::is_directory(absolute, error)) return absl::InvalidArgumentError(absl::StrCat(flag, " is a directory"));
   if (access(absolute.c_str(), F_OK) == 0) {
     if (access(absolute.c_str(), W_OK) != 0) return FileError(errno, flag, "cannot be written");
-  } else if (access(absolute.parent_path().c_str(), W_OK | X_OK) != 0) {
-    return FileError(errno, flag, absl::StrCat("cannot be made in ", absolute.parent_path().string()));
+  } else {
+    // To root, access() promises too much.
+    const int fd = open(absolute.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) return FileError(errno, flag, absl::StrCat("cannot be made in ", absolute.parent_path().string()));
+    close(fd);
+    fs::remove(absolute, error);
   }
   return absolute.string();
 }

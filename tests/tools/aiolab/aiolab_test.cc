@@ -232,6 +232,7 @@ TEST_F(AiolabTest, ClientsThatCannotBeEnteredAreRefused) {
 
 TEST_F(AiolabTest, ATraceThatCannotBeWrittenIsRefused) {
   ExpectRefused(RunClient({"true"}, {"--trace=text:no/such/dir/t"}), "--trace=text:no/such/dir/t: cannot be made in");
+  ExpectRefused(RunClient({"true"}, {"--trace=text:/proc/t"}), "--trace=text:/proc/t: cannot be made in /proc");
   ExpectRefused(RunClient({"true"}, {"--trace=text:."}), "is a directory");
 }
 

@@ -103,6 +103,18 @@ TEST(ReportTest, AProcessWithoutAReportWasKilledOrStillRuns) {
                     HasSubstr("process 2 (daemon) was killed before it could write its report")));
 }
 
+// What a killed process had written by then is there.
+TEST(ReportTest, TheTraceOfAKilledProcessIsNamedIfThereIsOne) {
+  RankFiles killed;
+  killed.rank = 1;
+  RunOutcome outcome = OutcomeOf({killed});
+  outcome.config.trace_format = "text";
+  outcome.config.trace_path = testing::TempDir() + "/no_such_trace";
+  EXPECT_THAT(TextReport(outcome), Not(HasSubstr("trace")));
+  outcome.config.trace_path = "/dev/null";
+  EXPECT_THAT(TextReport(outcome), HasSubstr("  trace, without its last events, in /dev/null\n"));
+}
+
 TEST(ExitStatusTest, IsTheClientsOwn) {
   RunOutcome outcome = OutcomeOf({});
   outcome.end.status = 77;
