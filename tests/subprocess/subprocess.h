@@ -25,7 +25,8 @@ struct ProgramOptions {
 ProgramResult RunProgram(const std::vector<std::string>& argv, const ProgramOptions& options = {});
 
 // For the environment of a program that loads a library of this build. Under AddressSanitizer that library brings its
-// run-time library along, which wants to come first; it is told not to mind. Without it, this means nothing.
+// run-time library along, which wants to come first; it is told not to mind, and to leave crashes alone. Without it,
+// this means nothing.
 std::pair<std::string, std::string> SanitizerEnvironment();
 
 // The environment for a program that `library` is to be preloaded into.

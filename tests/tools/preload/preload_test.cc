@@ -123,11 +123,6 @@ TEST_F(PreloadTest, AioNrAndAioMaxNrAreTheProcesssOwn) {
   EXPECT_EQ(run.result.status, 0) << run.result.out;
 }
 
-TEST_F(PreloadTest, ProgramsStartFromAClientAndItGoesOn) {
-  const AiolabRun run = Probe("exec");
-  EXPECT_EQ(run.result.status, 0) << run.result.out;
-}
-
 // The parent ends inside the C library.
 TEST_F(PreloadTest, AProcessThatBecomesADaemonLeavesAReport) {
   const AiolabRun run = Probe("daemon");
@@ -161,7 +156,7 @@ TEST_F(PreloadTest, AReplayOfAnotherRunIsToldApart) {
 }
 
 TEST_F(PreloadTest, EveryEndLeavesAReport) {
-  for (const char* end : {"return", "exit", "_exit", "_Exit", "quick_exit", "exit_group", "execve"}) {
+  for (const char* end : {"return", "exit", "_exit", "_Exit", "quick_exit", "exit_group"}) {
     const AiolabRun run = Probe(end);
     EXPECT_EQ(run.result.status, 11) << end;
     ASSERT_TRUE(run.report.is_object()) << run.result.err;

@@ -107,6 +107,19 @@ TEST_F(ProgramsTest, QemuImgBenchEnds) {
   EXPECT_EQ(run.Count("PREADV", "ok") + run.Count("PREAD", "ok"), 1000) << run.result.err;
 }
 
+// The programs that the probe starts are sh.
+TEST_F(ProgramsTest, ProgramsStartFromAClientAndItGoesOn) {
+  const AiolabRun run = Run({}, {RunfilePath("tests/tools/preload/probe"), "exec"});
+  EXPECT_EQ(run.result.status, 0) << run.result.out;
+}
+
+TEST_F(ProgramsTest, AnotherProgramInItsPlaceLeavesAReport) {
+  const AiolabRun run = Run({}, {RunfilePath("tests/tools/preload/probe"), "execve"});
+  EXPECT_EQ(run.result.status, 11);
+  ASSERT_TRUE(run.report.is_object()) << run.result.err;
+  EXPECT_FALSE(run.report["processes"][0].value("token", "").empty()) << run.result.err;
+}
+
 TEST_F(ProgramsTest, SysbenchRuns) {
   const std::vector<std::string> sysbench = {"sysbench", "fileio", "--file-num=2", "--file-total-size=8M"};
   std::vector<std::string> prepare = sysbench;
