@@ -245,8 +245,9 @@ struct HostEventfd : eventfd_ctx {
 }  // namespace
 
 HostFiles::~HostFiles() {
-  for (const auto& [fd, host] : by_fd_)
-    fput(host);  // tidy: allow hash-order: the order in which references go is not seen
+  for (const auto& [fd, host] : by_fd_) {  // tidy: allow hash-order: in which order they go is not seen
+    fput(host);
+  }
 }
 
 std::shared_ptr<HostInode> HostFiles::InodeOf(const struct stat& status) {
@@ -330,8 +331,9 @@ void HostFiles::WillClose(int fd) {
 }
 
 void HostFiles::DropCaches() {
-  for (auto& [key, inode] : inodes_)
-    invalidate_mapping_pages(inode->mapping);  // tidy: allow hash-order: every entry is treated alike
+  for (auto& [key, inode] : inodes_) {  // tidy: allow hash-order: every entry is treated alike
+    invalidate_mapping_pages(inode->mapping);
+  }
 }
 
 }  // namespace aiolab
