@@ -172,6 +172,7 @@ void RemoveActive(aio_kiocb* req) {
 void free_ioctx(kioctx* ctx) {
   list_del_init(&ctx->wq.entry);  // queued for requests that somebody else has run meanwhile
   list_del_init(&ctx->mm_contexts);
+  ctx->mm->rings.Unmap(reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
   delete ctx;
 }
 
@@ -234,7 +235,7 @@ bool kill_ioctx(kioctx* ctx) {
   mm->ioctx_table[ctx->id] = nullptr;
   wake_up_all(ctx->wait);
   mm->aio_nr -= ctx->max_reqs;
-  mm->rings.Unmap(reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
+  mm->rings.Hide(reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
   // What can be cancelled, is.
   while (!list_empty(&ctx->active_reqs)) {
     aio_kiocb* const req = list_entry(ctx->active_reqs.next, aio_kiocb, ki_list);
@@ -429,8 +430,9 @@ long aio_read_events_ring(kioctx* ctx, io_event* events, long nr) {
 
 // True if io_getevents has what it needs, or an error.
 bool aio_read_events(kioctx* ctx, long min_nr, long nr, io_event* events, long* collected) {
-  long ret = ctx->dead ? -EINVAL : aio_read_events_ring(ctx, events + *collected, nr - *collected);
+  long ret = aio_read_events_ring(ctx, events + *collected, nr - *collected);
   if (ret > 0) *collected += ret;
+  if (ctx->dead) ret = -EINVAL;
   if (*collected == 0) *collected = ret;
   return ret < 0 || *collected >= min_nr;
 }
@@ -1072,7 +1074,12 @@ void ForgetContexts(mm_struct& mm) {
     if (req->rw.ki_filp != nullptr) fput(req->rw.ki_filp);
     mm.kiocb_cachep.push_back(req);
   }
-  while (!list_empty(&mm.contexts)) free_ioctx(list_entry(mm.contexts.next, kioctx, mm_contexts));
+  // Not free_ioctx: the rings' memory is the parent's.
+  while (!list_empty(&mm.contexts)) {
+    kioctx* const ctx = list_entry(mm.contexts.next, kioctx, mm_contexts);
+    list_del_init(&ctx->mm_contexts);
+    delete ctx;
+  }
   mm.ioctx_table.clear();
   mm.aio_nr = 0;
   mm.rings.AfterForkInChild();

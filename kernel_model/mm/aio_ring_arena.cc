@@ -75,11 +75,12 @@ void* AioRingArena::Map(size_t pages) {
   return ring;
 }
 
+// Splitting the mapping can fail when there are very many; then the pages read as zeros once they are given back.
+void AioRingArena::Hide(void* ring, size_t pages) { RawSyscall(__NR_mprotect, ring, pages * kPageBytes, PROT_NONE); }
+
 void AioRingArena::Unmap(void* ring, size_t pages) {
-  // Gives the memory back, and takes it from the client: one that still reads a destroyed ring gets its SIGSEGV, as
-  // from the kernel. Splitting the mapping can fail when there are very many; then the pages read as zeros.
+  Hide(ring, pages);
   RawSyscall(__NR_madvise, KernelView(ring), pages * kPageBytes, MADV_REMOVE);
-  RawSyscall(__NR_mprotect, ring, pages * kPageBytes, PROT_NONE);
   free_.emplace(pages, static_cast<size_t>(static_cast<char*>(ring) - base_));
 }
 

@@ -21,6 +21,9 @@ class AioRingArena {
 
   // `pages` zeroed pages, readable and writable; null if there is no more room.
   void* Map(size_t pages);
+  // Takes them from the client, whose next access is a SIGSEGV. The kernel's view stays as it is until Unmap. Requires:
+  // from Map with the same number of pages.
+  void Hide(void* ring, size_t pages);
   // Gives them back; their contents are gone. Requires: from Map with the same number of pages.
   void Unmap(void* ring, size_t pages);
 

@@ -88,7 +88,6 @@ class Trace {
 
   // Small numbers, from 1, for things that the client names by address or number: the same thing gets the same number
   // again.
-  int64_t NameOfContext(uint64_t context_id) { return NameOf(contexts_, context_id); }
   int64_t NameOfIocb(uint64_t address) { return NameOf(iocbs_, address); }
 
  private:
@@ -102,7 +101,6 @@ class Trace {
   int64_t time_ns_ = 0;
   absl::string_view task_ = "-";
   int cpu_ = 0;
-  Names contexts_;
   Names iocbs_;
 };
 

@@ -139,5 +139,20 @@ TEST_P(IoDestroyTest, OtherContextsGoOn) {
   EXPECT_EQ(ResultOf(other, &fsync), 0);
 }
 
+// The waiter wants three, and one has come that was too few to wake it. Destroying wakes it, and it takes that one.
+TEST_P(IoDestroyTest, AWaiterTakesWhatHasComeSinceItSlept) {
+  const aio_context_t ctx = NewContext(8);
+  const int resfd = NewEventfd();
+  io_event events[3];
+  BackgroundCall waiter([&] { return aio().io_getevents(ctx, 3, 3, events, nullptr); });
+  waiter.WaitUntilBlocked();
+  iocb fsync = WithResfd(FsyncOf(NewFile()), resfd);
+  ASSERT_EQ(SubmitOne(ctx, &fsync), 1);
+  while (TakeCount(resfd) < 1) sched_yield();
+  EXPECT_EQ(aio().io_destroy(ctx), 0);
+  EXPECT_EQ(waiter.Result(), 1);
+  EXPECT_THAT(events[0], IsEvent(&fsync, 0));
+}
+
 }  // namespace
 }  // namespace aiolab

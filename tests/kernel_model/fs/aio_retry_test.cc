@@ -1,22 +1,16 @@
-// What the retry engine promises.
-#include "kernel_model/fs/aio.h"
-
+// What the retry engine promises: no lost kick, one attempt at a time, progress kept, and nobody left behind.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/fs/file_table.h"
