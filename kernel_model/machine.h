@@ -8,6 +8,7 @@
 #ifndef KERNEL_MODEL_MACHINE_H_
 #define KERNEL_MODEL_MACHINE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -58,6 +59,8 @@ class Machine {
   class Entry {
    public:
     Entry(Machine& machine, const char* syscall);
+    // The same for something that costs `cost_ns` of virtual time.
+    Entry(Machine& machine, const char* syscall, int64_t cost_ns);
     ~Entry();
     Entry(const Entry&) = delete;
     Entry& operator=(const Entry&) = delete;
@@ -155,6 +158,7 @@ class Machine {
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
   char* fork_canary_;  // a page that the kernel clears in a child: non-zero in the parent
   uint64_t entries_ = 0;
+  std::atomic<uint64_t> looks_in_a_row_{0};  // at the clock, with no system call between
   int threads_seen_ = 0;
 };
 

@@ -135,6 +135,26 @@ TEST(DirectIoTest, ADirectRequestOfAMemoryFileCompletesFromTheDevice) {
   EXPECT_THAT(text, Not(HasSubstr("EIOCBRETRY")));
 }
 
+// Time never goes back, and a client that spins on the clock gets on: a second of it takes no million looks.
+TEST(ClockTest, AClientThatSpinsOnTheClockGetsOn) {
+  SeededChooser chooser(7);
+  Machine machine({.chooser = &chooser});
+  int64_t last_ns = 0;
+  int looks = 0;
+  while (last_ns < 1'000'000'000 && looks < 1'000'000) {
+    const int64_t now_ns = machine.LookAtClock();
+    ASSERT_GT(now_ns, last_ns);
+    last_ns = now_ns;
+    ++looks;
+  }
+  EXPECT_LT(looks, 200'000);
+  // After a system call a look is cheap again.
+  EmulatedSyscalls kernel(machine);
+  kernel.eventfd2(0, 0);
+  const int64_t before_ns = machine.LookAtClock();
+  EXPECT_LT(machine.LookAtClock() - before_ns, 1000);
+}
+
 // What lies in the plug cannot complete before blk_finish_plug; a plug that is never flushed is a hang, and is reported
 // as one.
 TEST_F(MachineTest, APlugThatIsNeverFlushedIsFoundAsAHang) {
