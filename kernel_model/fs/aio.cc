@@ -64,7 +64,6 @@ struct fsync_iocb {
 };
 
 struct poll_iocb {
-  wait_queue_head* head = nullptr;
   __poll_t events = 0;
   bool cancelled = false;
   bool work_scheduled = false;
@@ -111,8 +110,6 @@ constexpr int64_t kSubmitOneNs = 300;
 void aio_complete(aio_kiocb* iocb);
 void aio_queue_work(kioctx* ctx);
 void kick_iocb(aio_kiocb* iocb);
-
-int64_t ContextName(const kioctx* ctx) { return ctx->trace_id; }
 
 // ---- The ring
 // ------------------------------------------------------------------------------------------------------------
@@ -369,7 +366,7 @@ void aio_complete(aio_kiocb* iocb) {
       ctx->slot_request.resize(ctx->nr_events);
       ctx->slot_request[tail] = iocb->rw.ki_id;
     }
-    TRACE_EVENT("aio_complete", {{"ctx", ContextName(ctx)},
+    TRACE_EVENT("aio_complete", {{"ctx", ctx->trace_id},
                                  {"req", iocb->rw.ki_id},
                                  {"slot", tail},
                                  {"res", ResultName(static_cast<long>(iocb->ki_res.res))}});
@@ -423,7 +420,7 @@ long aio_read_events_ring(kioctx* ctx, io_event* events, long nr) {
     for (unsigned slot = first; slot != head; slot = (slot + 1) % ctx->nr_events) {
       absl::StrAppend(&requests, requests.empty() ? "" : ",", ctx->slot_request[slot]);
     }
-    TRACE_EVENT("aio_read_events", {{"ctx", ContextName(ctx)}, {"req", requests}, {"head", head}, {"tail", tail}});
+    TRACE_EVENT("aio_read_events", {{"ctx", ctx->trace_id}, {"req", requests}, {"head", head}, {"tail", tail}});
   }
   return copied;
 }
@@ -541,7 +538,7 @@ void aio_run_all_iocbs(kioctx* ctx) {
 
 void aio_kick_handler(work_struct* work) {
   kioctx* const ctx = container_of(work, kioctx, wq);
-  TRACE_EVENT("aio_kick_handler", {{"ctx", ContextName(ctx)}});
+  TRACE_EVENT("aio_kick_handler", {{"ctx", ctx->trace_id}});
   ++ctx->users;
   bool requeue;
   {
@@ -753,7 +750,6 @@ void aio_poll_queue_proc(file*, wait_queue_head* head, poll_table_struct* pt) {
   }
   apt->queued = true;
   apt->error = 0;
-  apt->iocb->poll.head = head;
   add_wait_queue(*head, &apt->iocb->poll.wait);
 }
 
@@ -764,7 +760,6 @@ int aio_poll(aio_kiocb* iocb, const struct iocb& user) {
   poll_iocb& req = iocb->poll;
   INIT_WORK(&req.work, aio_poll_complete_work, "aio_poll_complete_work");
   req.events = static_cast<__poll_t>(user.aio_buf) | POLLERR | POLLHUP;
-  req.head = nullptr;
   req.cancelled = req.work_scheduled = req.work_need_resched = false;
   req.wait.func = aio_poll_wake;
   iocb->ki_cancel = aio_poll_cancel;
@@ -802,7 +797,7 @@ int SubmitPrepared(const iocb& iocb, struct iocb* user_iocb, aio_kiocb* req) {
   if (put_user(KIOCB_KEY, &user_iocb->aio_key) != 0) return -EFAULT;
 
   req->ki_res = {.data = iocb.aio_data, .obj = reinterpret_cast<uint64_t>(user_iocb), .res = 0, .res2 = 0};
-  TRACE_EVENT("io_submit_one", {{"ctx", ContextName(req->ki_ctx)},
+  TRACE_EVENT("io_submit_one", {{"ctx", req->ki_ctx->trace_id},
                                 {"req", req->rw.ki_id},
                                 {"iocb", current_kernel().trace.NameOfIocb(req->ki_res.obj)},
                                 {"op", AioOpcodeName(iocb.aio_lio_opcode)},
@@ -838,12 +833,11 @@ int io_submit_one(kioctx* ctx, iocb* user_iocb) {
   current_kernel().executor.Charge(kSubmitOneNs);
   aio_kiocb* const req = aio_get_req(ctx);
   if (req == nullptr) {
-    TRACE_EVENT("aio_get_req", {{"ctx", ContextName(ctx)}, {"ret", "-EAGAIN"}, {"why", "no slot in the ring"}});
+    TRACE_EVENT("aio_get_req", {{"ctx", ctx->trace_id}, {"ret", "-EAGAIN"}, {"why", "no slot in the ring"}});
     CountRefusal(ctx, iocb.aio_lio_opcode, -EAGAIN);
     return -EAGAIN;
   }
-  TRACE_EVENT("aio_get_req",
-              {{"ctx", ContextName(ctx)}, {"req", req->rw.ki_id}, {"reqs_available", ctx->reqs_available}});
+  TRACE_EVENT("aio_get_req", {{"ctx", ctx->trace_id}, {"req", req->rw.ki_id}, {"reqs_available", ctx->reqs_available}});
   req->opcode = iocb.aio_lio_opcode;
   req->ki_retry = nullptr;
 
@@ -911,7 +905,7 @@ long sys_io_setup(unsigned nr_events, aio_context_t* ctxp) {
   if (ctx_id != 0 || nr_events == 0) return -EINVAL;
   kioctx* ctx = nullptr;
   if (const int error = ioctx_alloc(nr_events, &ctx); error != 0) return error;
-  TRACE_EVENT("aio_setup", {{"ctx", ContextName(ctx)},
+  TRACE_EVENT("aio_setup", {{"ctx", ctx->trace_id},
                             {"nr_events", nr_events},
                             {"ring_pages", ctx->nr_pages},
                             {"ring_nr", ctx->nr_events},
@@ -929,7 +923,7 @@ long sys_io_setup(unsigned nr_events, aio_context_t* ctxp) {
 long sys_io_destroy(aio_context_t ctx_id) {
   kioctx* const ctx = lookup_ioctx(ctx_id);
   if (ctx == nullptr) return -EINVAL;
-  TRACE_EVENT("kill_ioctx", {{"ctx", ContextName(ctx)}, {"in_flight", ctx->nr_reqs}});
+  TRACE_EVENT("kill_ioctx", {{"ctx", ctx->trace_id}, {"in_flight", ctx->nr_reqs}});
   long ret = -EINVAL;
   if (kill_ioctx(ctx)) {
     put_ioctx(ctx);  // the table's

@@ -6,15 +6,9 @@ namespace aiolab {
 namespace {
 
 // The bio's reference to the file keeps the mapping.
-struct PagesBeingRead {
-  address_space* mapping;
-  uint64_t first;
-  uint64_t nr;
-};
-
 void mpage_read_end_io(bio* bio) {
-  const auto& pages = *static_cast<PagesBeingRead*>(bio->bi_private.get());
-  folio_end_read(*pages.mapping, pages.first, pages.nr);
+  folio_end_read(*static_cast<address_space*>(bio->bi_private.get()), static_cast<uint64_t>(bio->bi_pos) >> kPageShift,
+                 bio->bi_size >> kPageShift);
   bio_put(bio);
 }
 
@@ -25,7 +19,7 @@ void mpage_readahead(kiocb* iocb, address_space& mapping, uint64_t first, uint64
   const BioOp op = (iocb->ki_flags & IOCB_WRITE) != 0 ? BioOp::kReadMeta : BioOp::kRead;
   bio* const bio = bio_alloc(op, iocb->ki_filp, static_cast<loff_t>(first << kPageShift), nr << kPageShift);
   bio->bi_request = iocb->ki_id;
-  bio->bi_private = MakeBioPrivate(PagesBeingRead{&mapping, first, nr});
+  bio->bi_private.reset(&mapping);
   bio->bi_end_io = mpage_read_end_io;
   submit_bio(bio);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "kernel_model/kernel/sched.h"
 #include "uapi/errno_name.h"
