@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "kernel_model/block/block.h"
+#include "kernel_model/block/blkdev.h"
 #include "kernel_model/fs/aio_ring.h"
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
