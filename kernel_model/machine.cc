@@ -200,8 +200,22 @@ bool Machine::Tick() {
 }
 
 void Machine::ExitAio() {
-  Entry entry(*this, nullptr);
-  exit_aio(mm_);
+  if (IsClientThread()) {
+    Entry entry(*this, nullptr);
+    exit_aio(mm_);
+  } else {
+    task_struct task;
+    task.kernel = &kernel_;
+    task.comm = "exit";
+    task.mm = &mm_;
+    task.files = files_.get();
+    executor_.Enter();
+    {
+      const ScopedCurrent as_task(task);
+      exit_aio(mm_);
+    }
+    executor_.Leave();
+  }
   trace_.Flush();
 }
 

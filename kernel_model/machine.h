@@ -124,7 +124,7 @@ class Machine {
   bool has_events() const { return executor_.has_events(); }
 
   // What the last thread's exit or an exec does: waits for every request in flight that can end by itself, then drops
-  // the contexts.
+  // the contexts. A thread that is no client does not become one by it.
   void ExitAio();
 
   // In a child of fork: drops the parent's contexts, requests and locks. Called by Entry too, when it finds itself in a

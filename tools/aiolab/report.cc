@@ -33,12 +33,16 @@ std::string ClientName(const RunOutcome& outcome) { return outcome.client.empty(
 
 std::string ClockName(RunClock clock) { return clock == RunClock::kHost ? "host" : "virtual"; }
 
+// "SIGINT (Interrupt)"
+std::string SignalText(int signal) {
+  const char* name = sigabbrev_np(signal);
+  return absl::StrCat(name != nullptr ? absl::StrCat("SIG", name) : absl::StrCat("signal ", signal), " (",
+                      strsignal(signal), ")");
+}
+
 std::string EndText(const ProgramEnd& end) {
   if (end.signal == 0) return absl::StrCat("ended with status ", end.status);
-  const char* name = sigabbrev_np(end.signal);
-  return absl::StrCat("was killed by ",
-                      name != nullptr ? absl::StrCat("SIG", name) : absl::StrCat("signal ", end.signal), " (",
-                      strsignal(end.signal), "), status ", end.ShellStatus());
+  return absl::StrCat("was killed by ", SignalText(end.signal), ", status ", end.ShellStatus());
 }
 
 // "12.345 ms", in the largest unit that keeps a digit before the point.
@@ -106,15 +110,20 @@ void AddReplay(const RunOutcome& outcome, const RunReport& report, Lines& lines)
   }
 }
 
+void AddTrace(absl::string_view path, absl::string_view what, absl::string_view error, Lines& lines) {
+  if (!path.empty()) lines.Add(absl::StrCat(what, " in ", path));
+  if (!error.empty()) lines.Add(absl::StrCat("  THE TRACE IS NOT WHOLE: ", error));
+}
+
 void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines) {
   const std::string process = absl::StrCat("process ", files.rank, " (", files.command, ")");
   if (!files.has_report) {
-    const bool still_runs = files.pid > 0 && kill(files.pid, 0) == 0;
-    lines.Add(absl::StrCat(process, still_runs ? " still runs, so there is no report of it"
+    lines.Add(absl::StrCat(process, files.runs ? " still runs, so there is no report of it"
                                                : " was killed before it could write its report"));
     const std::string trace_path = TracePathOfRank(outcome.config, files.rank);
     if (!trace_path.empty() && access(trace_path.c_str(), F_OK) == 0) {
-      lines.Add(absl::StrCat("  trace, without its last events, in ", trace_path));
+      AddTrace(trace_path, files.runs ? "  trace, without its last events," : "  trace", files.report.trace_error,
+               lines);
     }
     return;
   }
@@ -122,10 +131,11 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
     lines.Add(absl::StrCat(process, " wrote a report that cannot be read: ", files.report_error.message()));
     return;
   }
-  lines.Add(absl::StrCat(process, ":"));
+  const int killed_by = files.report.killed_by;
+  lines.Add(absl::StrCat(process, killed_by == 0 ? ":" : absl::StrCat(", killed by ", SignalText(killed_by), ":")));
   AddOperations(files.report, lines);
   AddCounts(files.report, lines);
-  if (!files.report.trace_path.empty()) lines.Add(absl::StrCat("  trace in ", files.report.trace_path));
+  AddTrace(files.report.trace_path, "  trace", files.report.trace_error, lines);
   AddReplay(outcome, files.report, lines);
   for (const std::string& finding : files.report.findings) {
     lines.Add(absl::StrCat("FINDING in ", process, ":"));

@@ -16,6 +16,7 @@
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
+#include "tools/aiolab/trace_file.h"
 #include "tools/aiolab/wal_demo.h"
 
 namespace aiolab {
@@ -127,6 +128,16 @@ void KeepTokenFiles(const std::string& run_dir, std::vector<RankFiles>& ranks) {
   }
 }
 
+// What a process that was killed has left of its trace outside its file. One that still runs writes it itself.
+void RecoverTraces(const RunConfig& config, std::vector<RankFiles>& ranks) {
+  if (config.trace_format.empty()) return;
+  for (RankFiles& rank : ranks) {
+    if (rank.runs) continue;
+    const absl::Status status = RecoverTrace(TracePathOfRank(config, rank.rank), TailPath(config.run_dir, rank.rank));
+    if (!status.ok() && rank.report.trace_error.empty()) rank.report.trace_error = std::string(status.message());
+  }
+}
+
 int Refuse(const absl::Status& status) {
   fprintf(stderr, "aiolab run: %s\n", std::string(status.message()).c_str());
   return kUsageExitStatus;
@@ -197,6 +208,7 @@ absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::stri
   outcome.end = *end;
   outcome.refusal = ReadRefusal(outcome.config.run_dir);
   outcome.ranks = ReadRankFiles(outcome.config.run_dir);
+  RecoverTraces(outcome.config, outcome.ranks);
   KeepTokenFiles(outcome.config.run_dir, outcome.ranks);
   return outcome;
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "tools/preload/clock.h"
+#include "tools/preload/death.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/thread_state.h"
@@ -34,11 +35,6 @@ std::atomic<bool> started{false};
 
 RealFunction<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)> real_pthread_create("pthread_create");
 
-void SleepNs(int64_t ns) {
-  const timespec time = ToTimespec(ns);
-  RawSyscall(__NR_nanosleep, &time, nullptr);
-}
-
 int64_t ProcessCpuNs() {
   timespec cpu = {};
   RawSyscall(__NR_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &cpu);
@@ -55,7 +51,7 @@ void TickUntilSomebodyComes(Machine& machine) {
           "a client looked at its ring without a system call, or slept where the model does not see it, and a tick "
           "from outside let the model run");
     }
-    SleepNs(kSpinAgainIntervalNs);
+    SleepAndFinishTheDying(kSpinAgainIntervalNs);
   }
 }
 
@@ -68,7 +64,7 @@ void* Run(void*) {
   const bool virtual_clock = VirtualClock();
   bool has_ticked = false;
   for (;;) {
-    SleepNs(!virtual_clock ? kTickIntervalNs : has_ticked ? kSpinAgainIntervalNs : kLookIntervalNs);
+    SleepAndFinishTheDying(!virtual_clock ? kTickIntervalNs : has_ticked ? kSpinAgainIntervalNs : kLookIntervalNs);
     Machine* machine = TheMachine();
     if (machine == nullptr) continue;
     if (!virtual_clock) {
@@ -105,7 +101,11 @@ void StartTick() {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, size_t{256} << 10);
   pthread_t thread;
-  if (real_pthread_create(&thread, &attributes, Run, nullptr) != 0) started = false;
+  if (real_pthread_create(&thread, &attributes, Run, nullptr) != 0) {
+    started = false;
+  } else {
+    FinisherIsThere();
+  }
   pthread_attr_destroy(&attributes);
   RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
 }

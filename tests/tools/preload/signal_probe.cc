@@ -1,0 +1,113 @@
+// A client that meets signals. The first argument says how; what is wrong it prints, and exits with 1.
+//
+//   signal_probe die SIGNAL       submits a write to the file "written" and raises SIGNAL
+//   signal_probe actions          looks at the actions of all signals, and changes some
+//   signal_probe exec SCRIPT      ignores SIGTERM and lets sh run SCRIPT in its place
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // some of these functions are as old as their clients
+
+namespace {
+
+#define EXPECT(condition)                                                            \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
+      printf("signal_probe: line %d: %s (errno %d)\n", __LINE__, #condition, errno); \
+      fflush(stdout);                                                                \
+      _exit(1);                                                                      \
+    }                                                                                \
+  } while (false)
+
+aio_context_t NewContext() {
+  aio_context_t ctx = 0;
+  EXPECT(syscall(SYS_io_setup, 8, &ctx) == 0);
+  return ctx;
+}
+
+int Die(int signal) {
+  const aio_context_t ctx = NewContext();
+  const int fd = open("written", O_RDWR | O_CREAT | O_TRUNC, 0600);
+  EXPECT(fd >= 0);
+  static char text[] = "in flight";
+  iocb request = {};
+  request.aio_lio_opcode = IOCB_CMD_PWRITE;
+  request.aio_fildes = static_cast<uint32_t>(fd);
+  request.aio_buf = reinterpret_cast<uint64_t>(text);
+  request.aio_nbytes = strlen(text);
+  iocb* batch[] = {&request};
+  EXPECT(syscall(SYS_io_submit, ctx, 1, batch) == 1);
+  if (signal == SIGABRT) abort();
+  if (signal == SIGSEGV) {
+    *static_cast<volatile char*>(mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) = 1;
+  }
+  if (signal == SIGTRAP) asm volatile("int3");
+  if (signal == SIGILL) asm volatile("ud2");
+  kill(getpid(), signal);
+  return 1;
+}
+
+void Handler(int) {}
+
+// What the client sees of its actions is what it set, before and after the first context.
+int Actions() {
+  for (int round = 0; round < 2; ++round) {
+    for (int signo = 1; signo < 65; ++signo) {
+      struct sigaction action;
+      memset(&action, 0, sizeof(action));
+      action.sa_handler = SIG_ERR;
+      if (signo == 32 || signo == 33) continue;  // the C library's own
+      EXPECT(sigaction(signo, nullptr, &action) == 0);
+      constexpr int kRestorer = 0x04000000;  // the C library's own affair
+      EXPECT(action.sa_handler == SIG_DFL && (action.sa_flags & ~kRestorer) == 0);
+      EXPECT(sigisemptyset(&action.sa_mask));
+    }
+    EXPECT(signal(SIGUSR1, Handler) == SIG_DFL);
+    EXPECT(signal(SIGUSR1, SIG_IGN) == Handler);
+    EXPECT(raise(SIGUSR1) == 0);
+    EXPECT(sigset(SIGUSR1, SIG_DFL) == SIG_IGN);
+    EXPECT(sigset(SIGUSR1, SIG_HOLD) == SIG_DFL);
+    EXPECT(raise(SIGUSR1) == 0);
+    EXPECT(sigignore(SIGUSR1) == 0);
+    EXPECT(sigset(SIGUSR1, SIG_DFL) == SIG_HOLD);
+    EXPECT(ssignal(SIGUSR1, SIG_DFL) == SIG_DFL);
+    struct sigaction once = {};
+    once.sa_handler = Handler;
+    once.sa_flags = static_cast<int>(SA_RESETHAND);
+    EXPECT(sigaction(SIGUSR2, &once, nullptr) == 0 && raise(SIGUSR2) == 0);
+    EXPECT(signal(SIGUSR2, SIG_DFL) == SIG_DFL);
+    for (const int signo : {SIGUSR1, SIGUSR2}) {
+      const struct sigaction none = {};
+      EXPECT(sigaction(signo, &none, nullptr) == 0);
+    }
+    NewContext();
+  }
+  return 0;
+}
+
+int Exec(const char* script) {
+  NewContext();
+  signal(SIGTERM, SIG_IGN);
+  execlp("sh", "sh", "-c", script, static_cast<char*>(nullptr));
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string how = argc > 1 ? argv[1] : "";
+  if (how == "die" && argc == 3) return Die(atoi(argv[2]));
+  if (how == "actions") return Actions();
+  if (how == "exec" && argc == 3) return Exec(argv[2]);
+  return 1;
+}
