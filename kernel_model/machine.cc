@@ -61,12 +61,13 @@ char* MakeForkCanary() {
 Machine::Machine(MachineOptions options)
     : options_(std::move(options)),
       id_(next_machine_id++),
-      executor_(*options_.chooser, {.clock = options_.clock,
-                                    .find_stuck = [this] { return FindStuck(); },
-                                    .other_threads = options_.other_threads ? options_.other_threads
-                                                                            : [this] { return OtherThreadsAlive(); },
-                                    .on_stuck = options_.on_stuck ? options_.on_stuck : DefaultOnStuck,
-                                    .stuck_grace_ns = options_.stuck_grace_ns}),
+      executor_(
+          *options_.chooser,
+          {.clock = options_.clock,
+           .find_stuck = [this] { return FindStuck(); },
+           .other_threads = options_.other_threads ? options_.other_threads : [this] { return OtherThreadsAlive(); },
+           .on_stuck = [this](const std::string& finding, bool certain) { return OnStuck(finding, certain); },
+           .stuck_grace_ns = options_.stuck_grace_ns}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
       disk_(std::make_unique<SimDisk>(kernel_)),
       fork_canary_(MakeForkCanary()) {
@@ -235,6 +236,13 @@ void Machine::AfterForkInChild() {
   threads_seen_ = 0;
   cached_machine_id = 0;
   current_task = entered_task = nullptr;
+}
+
+bool Machine::OnStuck(const std::string& finding, bool certain) {
+  const task_struct& task = current();
+  const std::string who =
+      task.describe_sleep == nullptr ? "" : absl::StrCat(task.comm, " ", (*task.describe_sleep)(), ": ");
+  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(certain ? finding : who + finding, certain);
 }
 
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }

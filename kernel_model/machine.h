@@ -144,6 +144,7 @@ class Machine {
   friend class Entry;
   task_struct& ThisTask();
   std::string FindStuck();
+  bool OnStuck(const std::string& finding, bool certain);
   bool OtherThreadsAlive();
 
   const MachineOptions options_;

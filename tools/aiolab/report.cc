@@ -29,7 +29,10 @@ class Lines {
 
 bool HasReport(const RankFiles& files) { return files.has_report && files.report_error.ok(); }
 
-std::string ClientName(const RunOutcome& outcome) { return outcome.client.empty() ? "the client" : outcome.client[0]; }
+std::string ClientName(const RunOutcome& outcome) {
+  if (!outcome.embedded_client.empty()) return outcome.embedded_client;
+  return outcome.client.empty() ? "the client" : outcome.client[0];
+}
 
 std::string ClockName(RunClock clock) { return clock == RunClock::kHost ? "host" : "virtual"; }
 
@@ -52,10 +55,11 @@ std::string TimeText(int64_t time_ns) {
   return absl::StrFormat("%.3f us", static_cast<double>(time_ns) / 1e3);
 }
 
+bool IsReplay(const RunConfig& config) { return !config.replay_token.empty() || !config.replay_path.empty(); }
+
 std::string RunText(const RunConfig& config) {
-  const bool replay = !config.replay_token.empty() || !config.replay_path.empty();
-  return absl::StrCat(replay ? "a replay" : absl::StrCat("seed ", config.seed), ", profile ", config.profile, ", ",
-                      config.cpus, config.cpus == 1 ? " CPU" : " CPUs", ", ", ClockName(config.clock), " clock",
+  return absl::StrCat(IsReplay(config) ? "a replay" : absl::StrCat("seed ", config.seed), ", profile ", config.profile,
+                      ", ", config.cpus, config.cpus == 1 ? " CPU" : " CPUs", ", ", ClockName(config.clock), " clock",
                       config.seeded_bug.empty() ? "" : absl::StrCat(", seeded bug ", config.seeded_bug));
 }
 
@@ -63,14 +67,17 @@ std::string RunText(const RunConfig& config) {
 std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunReport& report) {
   const RunConfig& config = outcome.config;
   const RunConfig defaults;
-  std::vector<std::string> words = {"aiolab", "run"};
+  std::vector<std::string> words = outcome.program;
+  words.push_back("run");
   words.push_back(report.token_path.empty() ? absl::StrCat("--replay=", report.token)
                                             : absl::StrCat("--replay=@", report.token_path));
   if (config.profile != defaults.profile) words.push_back(absl::StrCat("--profile=", config.profile));
   if (config.cpus != defaults.cpus) words.push_back(absl::StrCat("--cpus=", config.cpus));
   if (!config.seeded_bug.empty()) words.push_back(absl::StrCat("--seeded-bug=", config.seeded_bug));
-  words.push_back("--");
-  words.insert(words.end(), outcome.client.begin(), outcome.client.end());
+  if (outcome.embedded_client.empty()) {
+    words.push_back("--");
+    words.insert(words.end(), outcome.client.begin(), outcome.client.end());
+  }
   return words;
 }
 
@@ -146,6 +153,9 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
 }
 
 void AddNoProcess(const RunOutcome& outcome, Lines& lines) {
+  if (IsReplay(outcome.config)) {
+    lines.Add("the replay token was not used: a token is the run of the first process that calls io_setup");
+  }
   lines.Add("no process called io_setup, so nothing ran on the emulated kernel. Likely reasons:");
   lines.Add(absl::StrCat("  - ", ClientName(outcome), " was not asked to use Linux AIO: fio needs --ioengine=libaio,"));
   lines.Add("    qemu aio=native, nginx aio on; POSIX aio_* and io_uring are other interfaces");
@@ -251,7 +261,7 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"profile", config.profile},
         {"cpus", config.cpus},
         {"clock", ClockName(config.clock)},
-        {"replay", !config.replay_token.empty() || !config.replay_path.empty()},
+        {"replay", IsReplay(config)},
         {"seeded_bug", config.seeded_bug}}},
       {"processes", std::move(processes)},
       {"totals",

@@ -217,6 +217,15 @@ absl::Status WriteRefusal(absl::string_view run_dir, absl::string_view why) {
   return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
 }
 
+absl::Status WriteHint(absl::string_view run_dir, absl::string_view hint) {
+  return AppendToFile(absl::StrCat(run_dir, "/hints"), absl::StrCat(hint, "\n"));
+}
+
+std::string ReadHints(absl::string_view run_dir, size_t offset) {
+  const std::string all = ReadFile(absl::StrCat(run_dir, "/hints")).value_or("");
+  return all.substr(std::min(offset, all.size()));
+}
+
 std::string ReadRefusal(absl::string_view run_dir) { return ReadFile(RefusalPath(run_dir)).value_or(""); }
 
 std::vector<RankFiles> ReadRankFiles(absl::string_view run_dir) {

@@ -112,6 +112,12 @@ absl::Status WriteRunReport(absl::string_view run_dir, const RunReport& report);
 // Tells the runner why this run cannot be: an unknown profile, a token of another version. The first writer wins.
 absl::Status WriteRefusal(absl::string_view run_dir, absl::string_view why);
 
+// Tells the user something while the client runs on: `hint` is one line or several.
+absl::Status WriteHint(absl::string_view run_dir, absl::string_view hint);
+
+// The runner's side: what was written by WriteHint, from byte `offset` on.
+std::string ReadHints(absl::string_view run_dir, size_t offset);
+
 // The runner's side: what the files of one rank say.
 struct RankFiles {
   int rank = 0;

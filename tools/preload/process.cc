@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -48,6 +49,7 @@ struct Lab {
   int64_t start_ns = 0;       // client time
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
+  bool said_stuck = false;  // and that nobody comes
 };
 
 // In static storage without constructors: the first interposed call may come before this library's are run.
@@ -196,9 +198,22 @@ void NoteSeveralThreads(const Lab& mine) {
   }
 }
 
+std::string CommandName() {
+  // Not the calling thread's, which may be ours.
+  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
+}
+
 bool OnStuck(const std::string& finding, bool certain) {
   AddFinding(finding);
-  if (!certain) return false;
+  if (!certain) {
+    Lab* mine = lab.load();
+    if (!std::exchange(mine->said_stuck, true)) {
+      (void)WriteHint(config->run_dir,
+                      absl::StrCat("process ", mine->rank, " (", CommandName(), "): ", finding,
+                                   "\n  It may wait for ever, as on the real kernel; Ctrl-C ends it."));
+    }
+    return false;
+  }
   NoteSeveralThreads(*lab.load());
   WriteReport();
   ExitNow(kFindingExitStatus);
@@ -245,11 +260,6 @@ Lab* NewLab(bool setup) {
   for (int i = 0; i < forks; ++i) mine->machine->mm().rings.AfterForkInChild();
   mine->kernel = std::make_unique<EmulatedSyscalls>(*mine->machine);
   return mine;
-}
-
-std::string CommandName() {
-  // Not the calling thread's, which may be ours.
-  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
 }
 
 }  // namespace

@@ -2,10 +2,13 @@
 //
 //   signal_probe die SIGNAL       submits a write to the file "written" and raises SIGNAL
 //   signal_probe actions          looks at the actions of all signals, and changes some
+//   signal_probe waits            waits for an event that nobody will bring, and has itself killed after 4 s
+//   signal_probe ends_with N      makes 20,000 calls, and exits with N
 //   signal_probe exec SCRIPT      ignores SIGTERM and lets sh run SCRIPT in its place
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +98,27 @@ int Actions() {
   return 0;
 }
 
+int Waits() {
+  const aio_context_t ctx = NewContext();
+  const pid_t self = getpid();
+  if (fork() == 0) {
+    for (int i = 0; i < 400; ++i) poll(nullptr, 0, 10);
+    kill(self, SIGTERM);
+    _exit(0);
+  }
+  io_event events[3];
+  syscall(SYS_io_getevents, ctx, 3, 3, events, nullptr);
+  return 1;
+}
+
+int EndsWith(int status) {
+  const aio_context_t ctx = NewContext();
+  io_event event;
+  timespec zero = {};
+  for (int i = 0; i < 20'000; ++i) EXPECT(syscall(SYS_io_getevents, ctx, 0, 1, &event, &zero) == 0);
+  return status;
+}
+
 int Exec(const char* script) {
   NewContext();
   signal(SIGTERM, SIG_IGN);
@@ -108,6 +132,8 @@ int main(int argc, char** argv) {
   const std::string how = argc > 1 ? argv[1] : "";
   if (how == "die" && argc == 3) return Die(atoi(argv[2]));
   if (how == "actions") return Actions();
+  if (how == "ends_with" && argc == 3) return EndsWith(atoi(argv[2]));
+  if (how == "waits") return Waits();
   if (how == "exec" && argc == 3) return Exec(argv[2]);
   return 1;
 }

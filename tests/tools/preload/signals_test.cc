@@ -68,6 +68,33 @@ TEST_F(SignalsTest, ActionsAreWhatTheClientSet) {
   EXPECT_EQ(run.result.status, 0) << run.result.out;
 }
 
+// The wait is the client's own mistake and goes on, but not in silence.
+TEST_F(SignalsTest, AWaitThatNobodyCanEndIsSaidWhileItLasts) {
+  const AiolabRun run = Probe({"waits"}, {"--report=text"});
+  EXPECT_EQ(run.result.status, 128 + SIGTERM);
+  const std::string hint =
+      "aiolab: process 1 (signal_probe): client/1 waits in io_getevents for 3 events of context 1, which has nothing "
+      "in flight";
+  EXPECT_TRUE(absl::StartsWith(run.result.err, hint)) << run.result.err;
+  EXPECT_EQ(run.result.err.find(hint, 1), std::string::npos);
+}
+
+// More than the tail holds, so that it is met while the client runs.
+TEST_F(SignalsTest, ATraceThatCannotBeWrittenIsSaidOnceAndChangesNothing) {
+  const AiolabRun run = Probe({"ends_with", "7"}, {"--report=text", "--trace=text:/dev/full"});
+  EXPECT_EQ(run.result.status, 7);
+  const std::string what = "THE TRACE IS NOT WHOLE: /dev/full: cannot be written: ENOSPC (No space left on device)\n";
+  EXPECT_THAT(run.result.err, HasSubstr(what));
+  EXPECT_EQ(run.result.err.find(what), run.result.err.rfind(what));
+}
+
+TEST_F(SignalsTest, AReplayWithoutAContextIsSaid) {
+  const std::string token = Probe({"ends_with", "0"}).report["processes"][0].value("token", "");
+  const AiolabRun run = RunUnderAiolab({"--report=text", "--replay=" + token}, {"true"}, directory_);
+  EXPECT_EQ(run.result.status, 0);
+  EXPECT_THAT(run.result.err, HasSubstr("the replay token was not used"));
+}
+
 TEST_F(SignalsTest, AnotherProgramInItsPlaceHasDefaultActionsAndKeepsWhatIsIgnored) {
   EXPECT_EQ(Probe({"exec", "kill -INT $$; exit 5"}).result.status, 128 + SIGINT);
   EXPECT_EQ(Probe({"exec", "kill -TERM $$; exit 5"}).result.status, 5);
