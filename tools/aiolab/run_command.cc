@@ -119,6 +119,11 @@ absl::StatusOr<std::string> NameForLoader(const std::string& library, const std:
 void KeepTokenFiles(const PreparedRun& run, const std::string& run_dir, std::vector<RankFiles>& ranks) {
   for (RankFiles& rank : ranks) {
     std::string& path = rank.report.token_path;
+    std::string& token = rank.report.token;
+    if (rank.rank == 1 && !run.token_path.empty() && !token.empty() && ReplaceFile(run.token_path, token).ok()) {
+      path = run.token_path;
+      token.clear();
+    }
     if (!absl::StartsWith(path, run_dir + "/")) continue;
     const std::string in_run_dir = std::exchange(path, "");
     if (rank.rank != 1) continue;

@@ -16,7 +16,7 @@ struct PreparedRun {
   RunConfig config;             // all but run_dir
   std::string replay_token;     // empty: not a replay. If it is not in `config`, it goes to a file
   std::string replayed_from;    // the file that it was in, absolute; or empty
-  std::string token_path;       // where a long token of this run goes; empty: to a new file in TMPDIR
+  std::string token_path;       // where the token of this run goes; empty: a long one to a new file in TMPDIR
   std::string preload_library;  // absolute
   bool show_hints = true;       // on standard error, while the client runs
 };

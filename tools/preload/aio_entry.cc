@@ -14,6 +14,7 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/timers.h"
 #include "tools/preload/waits.h"
 #include "uapi/host_syscalls.h"
 #include "uapi/raw_syscall.h"
@@ -218,6 +219,17 @@ bool SyscallOfClock(long nr, const long (&a)[6], long* ret) {
     if (nr == __NR_gettimeofday && a[0] != 0) *As<timeval*>(a[0]) = {now.tv_sec, now.tv_nsec / 1000};
     return true;
   }
+  if (nr == __NR_alarm && TimerHere()) {
+    *ret = SetAlarmSeconds(static_cast<unsigned>(a[0]));
+    return true;
+  }
+  if ((nr == __NR_setitimer || nr == __NR_getitimer) && a[0] == ITIMER_REAL && TimerHere()) {
+    const bool set = nr == __NR_setitimer;
+    const itimerval none = {};
+    const auto* timer = set && a[1] == 0 ? &none : As<const itimerval*>(a[1]);
+    *ret = set ? SetTimer(timer, As<itimerval*>(a[2])) : SetTimer(nullptr, As<itimerval*>(a[1]));
+    return true;
+  }
   if (SleepsHere() && nr == __NR_nanosleep) {
     *ret = SleepOnClock(CLOCK_MONOTONIC, 0, As<const timespec*>(a[0]), As<timespec*>(a[1]));
     return true;
@@ -257,6 +269,13 @@ bool SyscallOfWait(long nr, const long (&a)[6], long* ret) {
                          a[4] == 0 ? nullptr : &mask);
       return true;
     }
+    case __NR_pause:
+      *ret = WaitInPoll(nullptr, 0, /*timeout_ns=*/-1, nullptr);
+      return true;
+    case __NR_wait4:
+      *ret = WaitForChild([&](int options) { return RawSyscall(__NR_wait4, a[0], a[1], options, a[3]); },
+                          static_cast<int>(a[2]));
+      return true;
     case __NR_read:
       *ret = WaitInRead(static_cast<int>(a[0]), As<void*>(a[1]), static_cast<size_t>(a[2]));
       return true;

@@ -24,6 +24,7 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/thread_state.h"
+#include "tools/preload/timers.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -42,10 +43,19 @@ bool LooksRunnable(int dirfd, const char* path, int flags) {
 }  // namespace
 
 long ExecAt(int dirfd, const char* path, char* const* argv, char* const* envp, int flags) {
-  if (Active() && LooksRunnable(dirfd, path, flags)) FinishForExec();
-  const ScopedRealTimeStampCounter real_counter;
-  if (dirfd == AT_FDCWD && flags == 0) return RawSyscall(__NR_execve, path, argv, envp);
-  return RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);
+  const bool finishes = Active() && LooksRunnable(dirfd, path, flags);
+  if (finishes) {
+    GiveTimerToHost();
+    FinishForExec();
+  }
+  long ret;
+  {
+    const ScopedRealTimeStampCounter real_counter;
+    ret = dirfd == AT_FDCWD && flags == 0 ? RawSyscall(__NR_execve, path, argv, envp)
+                                          : RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);
+  }
+  if (finishes) TakeTimerFromHost();
+  return ret;
 }
 
 namespace {

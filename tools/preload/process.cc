@@ -26,6 +26,7 @@
 #include "tools/preload/signals.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
+#include "tools/preload/timers.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -254,6 +255,7 @@ Lab* NewLab(bool setup) {
   options.trace_sink = mine->sink.get();
   options.host_files = true;
   options.on_stuck = OnStuck;
+  options.on_alarm = OnAlarm;
   options.other_threads = [] { return !SingleThreaded(); };
   mine->machine = std::make_unique<Machine>(options);
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
@@ -293,6 +295,7 @@ EmulatedSyscalls& Kernel(bool setup) {
     if (mine == nullptr) {
       mine = NewLab(setup);
       lab.store(mine, std::memory_order_release);
+      TakeTimerFromHost();
     }
     if (setup && mine->rank == 0) Claim(*mine);
   }

@@ -82,6 +82,7 @@ std::atomic<bool> came_from_outside{false};
 // The client's own raise() and kill() repeat with the run.
 bool IsFromOutside(const siginfo_t& info) {
   if (IsOwnFault(info)) return false;
+  if (info.si_signo == SIGALRM && info.si_code == SI_KERNEL && VirtualClock()) return false;  // the model's
   const bool has_sender = info.si_code == SI_USER || info.si_code == SI_TKILL || info.si_code == SI_QUEUE;
   return !has_sender || info.si_pid != RawSyscall(__NR_getpid);
 }
@@ -119,6 +120,7 @@ void Dispatch(int signal, siginfo_t* info, void* ucontext) {
     errno = saved_errno;
     return;
   }
+  if ((LoadAction(signal).sa_flags & SA_RESTART) == 0) Me().handler_interrupts = true;
   if (Machine::InsideModel()) {
     ThreadState& me = Me();
     // A standard signal is pending once at most; more than this many of the others are lost, as beyond

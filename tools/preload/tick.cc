@@ -55,12 +55,29 @@ void TickUntilSomebodyComes(Machine& machine) {
   }
 }
 
+// A client that makes no call lets no virtual time pass. Its alarm goes off when the real time is over.
+struct Silence {
+  uint64_t entries = 0;
+  int64_t since_ns = 0;  // real time
+};
+
+void RingAlarmOfSilentClient(Machine& machine, Silence& silent) {
+  const int64_t now_ns = HostMonotonicNs();
+  if (machine.entries() != silent.entries) silent = {machine.entries(), now_ns};
+  const int64_t alarm_ns = machine.alarm_ns();
+  if (alarm_ns == kNoDeadline || alarm_ns - machine.NowNs() > now_ns - silent.since_ns) return;
+  NotReplayable("a timer of the client went off while it made no call");
+  machine.TickAlarm();
+  silent.since_ns = now_ns;
+}
+
 void* Run(void*) {
   Me().is_ours = true;
   RawSyscall(__NR_prctl, PR_SET_NAME, "aiolab-tick");
   uint64_t entries = 0;
   int64_t cpu_ns = 0;
   int idle_looks = 0;
+  Silence silent;
   const bool virtual_clock = VirtualClock();
   bool has_ticked = false;
   for (;;) {
@@ -73,6 +90,7 @@ void* Run(void*) {
       }
       continue;
     }
+    RingAlarmOfSilentClient(*machine, silent);
     if (machine->entries() != entries || !machine->has_events()) {
       entries = machine->entries();
       cpu_ns = ProcessCpuNs();

@@ -352,8 +352,9 @@ TEST_F(AiolabTest, WithoutAClientTheLogRunsUnderThreeSeedsAndAStoryIsTold) {
   }
   // Logs that were right are gone, and the commands need no path of the log's program.
   EXPECT_NE(access((kept[0] + "/seed-5.wal").c_str(), F_OK), 0);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("aiolab: wal ended with status 0; seed 5"),
-                                HasSubstr(Aiolab() + " run --replay=TOKEN-OF-SEED-5\n"), Not(HasSubstr(Wal()))));
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("aiolab: wal ended with status 0; seed 5"),
+                    HasSubstr(Aiolab() + " run --replay=@" + kept[0] + "/token.seed-5\n"), Not(HasSubstr(Wal()))));
   EXPECT_THAT(LeftInTmpdir("aiolab-run."), IsEmpty());
 }
 

@@ -2,6 +2,8 @@
 //
 //   signal_probe die SIGNAL       submits a write to the file "written" and raises SIGNAL
 //   signal_probe actions          looks at the actions of all signals, and changes some
+//   signal_probe alarms           is waked by timers from all kinds of waits
+//   signal_probe alarm_in_an_hour
 //   signal_probe waits            waits for an event that nobody will bring, and has itself killed after 4 s
 //   signal_probe ends_with N      makes 20,000 calls, and exits with N
 //   signal_probe exec SCRIPT      ignores SIGTERM and lets sh run SCRIPT in its place
@@ -15,6 +17,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <string>
@@ -98,6 +103,128 @@ int Actions() {
   return 0;
 }
 
+int64_t NowMs() {
+  timespec now;
+  EXPECT(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+volatile sig_atomic_t alarms = 0;
+void OnAlarm(int) { alarms = alarms + 1; }
+
+void HandleAlarm(int flags) {
+  struct sigaction action = {};
+  action.sa_handler = OnAlarm;
+  action.sa_flags = flags;
+  EXPECT(sigaction(SIGALRM, &action, nullptr) == 0);
+}
+
+void SetTimer(int ms, int interval_ms = 0) {
+  const itimerval timer = {{0, interval_ms * 1000}, {0, ms * 1000}};
+  EXPECT(setitimer(ITIMER_REAL, &timer, nullptr) == 0);
+}
+
+// `wait` is ended by an alarm in 100 ms, by its own clock.
+template <typename Wait>
+void EndsByAlarm(Wait wait) {
+  const int before = alarms;
+  const int64_t start_ms = NowMs();
+  SetTimer(100);
+  wait();
+  const int64_t passed_ms = NowMs() - start_ms;
+  if (passed_ms < 99 || passed_ms > 5000) printf("%ld ms\n", static_cast<long>(passed_ms));
+  EXPECT(passed_ms >= 99 && passed_ms <= 5000);
+  EXPECT(alarms == before + 1);
+}
+
+pid_t ChildThatEndsIn(int ms) {
+  const pid_t child = fork();
+  if (child == 0) {
+    for (int i = 0; i < ms / 10; ++i) poll(nullptr, 0, 10);
+    _exit(0);
+  }
+  return child;
+}
+
+int Alarms() {
+  HandleAlarm(0);
+  SetTimer(900);
+  const aio_context_t ctx = NewContext();
+  itimerval left;
+  EXPECT(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_sec == 0 && left.it_value.tv_usec > 100'000);
+  EXPECT(alarm(0) == 1);
+  EXPECT(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_usec == 0);
+  const itimerval bad = {{0, 0}, {0, 1'000'000}};
+  EXPECT(setitimer(ITIMER_REAL, &bad, nullptr) == -1 && errno == EINVAL);
+
+  io_event event;
+  EndsByAlarm([&] { EXPECT(syscall(SYS_io_getevents, ctx, 1, 1, &event, nullptr) == -1 && errno == EINTR); });
+  EndsByAlarm([] { EXPECT(pause() == -1 && errno == EINTR); });
+  EndsByAlarm([] { EXPECT(usleep(900'000) == -1 && errno == EINTR); });
+  int ends[2];
+  EXPECT(pipe(ends) == 0);
+  char c;
+  EndsByAlarm([&] { EXPECT(read(ends[0], &c, 1) == -1 && errno == EINTR); });
+  pollfd poll_pipe = {ends[0], POLLIN, 0};
+  EndsByAlarm([&] { EXPECT(poll(&poll_pipe, 1, 60'000) == -1 && errno == EINTR); });
+  EndsByAlarm([] {
+    const int before = alarms;
+    while (alarms == before) {
+    }
+  });
+
+  // Every 40 ms, until it is stopped.
+  const int before = alarms;
+  SetTimer(40, 40);
+  for (int i = 0; i < 3; ++i) EXPECT(pause() == -1 && errno == EINTR);
+  SetTimer(0);
+  EXPECT(alarms >= before + 3);
+
+  // Blocked, it is waited for by name.
+  sigset_t alarm_only;
+  sigset_t mask;
+  sigemptyset(&alarm_only);
+  sigaddset(&alarm_only, SIGALRM);
+  EXPECT(sigprocmask(SIG_BLOCK, &alarm_only, &mask) == 0);
+  EndsByAlarm([&] { EXPECT(sigsuspend(&mask) == -1 && errno == EINTR); });
+  int signo = 0;
+  SetTimer(100);
+  EXPECT(sigwait(&alarm_only, &signo) == 0 && signo == SIGALRM);
+  SetTimer(100);
+  siginfo_t info;
+  const timespec minute = {60, 0};
+  EXPECT(sigtimedwait(&alarm_only, &info, &minute) == SIGALRM && info.si_code == SI_KERNEL);
+  const timespec brief = {0, 1'000'000};
+  EXPECT(sigtimedwait(&alarm_only, &info, &brief) == -1 && errno == EAGAIN);
+  EXPECT(sigprocmask(SIG_SETMASK, &mask, nullptr) == 0);
+
+  // waitpid goes on behind a handler with SA_RESTART, and only behind such a one.
+  pid_t child = ChildThatEndsIn(400);
+  int status = 0;
+  EndsByAlarm([&] { EXPECT(waitpid(child, &status, 0) == -1 && errno == EINTR); });
+  HandleAlarm(SA_RESTART);
+  EndsByAlarm([&] { EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status)); });
+  child = ChildThatEndsIn(200);
+  EndsByAlarm([&] { EXPECT(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED) == 0 && info.si_pid == child); });
+  EXPECT(waitpid(-1, &status, 0) == -1 && errno == ECHILD);
+  return 0;
+}
+
+int AlarmInAnHour() {
+  HandleAlarm(0);
+  const aio_context_t ctx = NewContext();
+  io_event event;
+  const int64_t start_ms = NowMs();
+  alarm(3600);
+  EXPECT(syscall(SYS_io_getevents, ctx, 1, 1, &event, nullptr) == -1 && errno == EINTR);
+  const int64_t passed_ms = NowMs() - start_ms;
+  EXPECT(passed_ms >= 3'600'000 && passed_ms < 3'601'000);
+  alarm(60);
+  EXPECT(sleep(100) == 40);
+  EXPECT(alarms == 2);
+  return 0;
+}
+
 int Waits() {
   const aio_context_t ctx = NewContext();
   const pid_t self = getpid();
@@ -122,6 +249,7 @@ int EndsWith(int status) {
 int Exec(const char* script) {
   NewContext();
   signal(SIGTERM, SIG_IGN);
+  alarm(2);
   execlp("sh", "sh", "-c", script, static_cast<char*>(nullptr));
   return 1;
 }
@@ -134,6 +262,8 @@ int main(int argc, char** argv) {
   if (how == "actions") return Actions();
   if (how == "ends_with" && argc == 3) return EndsWith(atoi(argv[2]));
   if (how == "waits") return Waits();
+  if (how == "alarms") return Alarms();
+  if (how == "alarm_in_an_hour") return AlarmInAnHour();
   if (how == "exec" && argc == 3) return Exec(argv[2]);
   return 1;
 }

@@ -15,7 +15,6 @@ namespace aiolab {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 class SignalsTest : public testing::Test {
  protected:
@@ -66,6 +65,26 @@ TEST_F(SignalsTest, ActionsAreWhatTheClientSet) {
   EXPECT_EQ(RunProgram({RunfilePath("tests/tools/preload/signal_probe"), "actions"}).status, 0);  // without a model
   const AiolabRun run = Probe({"actions"});
   EXPECT_EQ(run.result.status, 0) << run.result.out;
+}
+
+TEST_F(SignalsTest, AlarmsEndWaits) {
+  EXPECT_EQ(RunProgram({RunfilePath("tests/tools/preload/signal_probe"), "alarms"}).status, 0);  // without a model
+  for (const char* clock : {"--clock=virtual", "--clock=host"}) {
+    const AiolabRun run = Probe({"alarms"}, {clock});
+    EXPECT_EQ(run.result.status, 0) << clock << ": " << run.result.out;
+  }
+}
+
+TEST_F(SignalsTest, AnAlarmIsInTheModelsTimeAndRepeatsWithTheRun) {
+  const AiolabRun run = Probe({"alarm_in_an_hour"}, {"--trace=text:trace"});
+  EXPECT_EQ(run.result.status, 0) << run.result.out;
+  EXPECT_THAT(File("trace"), HasSubstr("itimer_expire: which=ITIMER_REAL"));
+  EXPECT_TRUE(run.report["processes"][0]["replayable"].get<bool>()) << run.result.err;
+}
+
+// exec keeps a timer. The other program's time is real.
+TEST_F(SignalsTest, AnAlarmOutlivesExec) {
+  EXPECT_EQ(Probe({"exec", "sleep 10; exit 5"}).result.status, 128 + SIGALRM);
 }
 
 // The wait is the client's own mistake and goes on, but not in silence.
