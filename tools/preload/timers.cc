@@ -12,6 +12,7 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/user_memory.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -36,16 +37,18 @@ itimerval Look(const Machine& machine) {
 bool TimerHere() { return VirtualClock() && TheMachine() != nullptr && !Machine::InsideModel() && OwnsMemory(); }
 
 long SetTimer(const itimerval* timer, itimerval* old) {
-  if (timer != nullptr && !(IsValid(timer->it_value) && IsValid(timer->it_interval))) return -EINVAL;
+  itimerval given = {};
+  if (timer != nullptr && ReadUser(timer, &given) != 0) return -EFAULT;
+  if (!IsValid(given.it_value) || !IsValid(given.it_interval)) return -EINVAL;
   const ScopedSignalDelivery signals;
   Machine& machine = *TheMachine();
-  if (old != nullptr) *old = Look(machine);
-  if (timer == nullptr) return 0;
-  const int64_t value_ns = ToNs(timer->it_value);
+  const itimerval before = Look(machine);
+  if (timer == nullptr) return WriteUser(old, before);
+  const int64_t value_ns = ToNs(given.it_value);
   const int64_t now_ns = machine.NowNs();
-  interval_ns = value_ns == 0 ? 0 : ToNs(timer->it_interval);
+  interval_ns = value_ns == 0 ? 0 : ToNs(given.it_interval);
   machine.SetAlarm(value_ns == 0 || value_ns > kNoDeadline - now_ns ? kNoDeadline : now_ns + value_ns);
-  return 0;
+  return old == nullptr ? 0 : WriteUser(old, before);
 }
 
 unsigned SetAlarmSeconds(unsigned seconds) {

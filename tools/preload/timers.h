@@ -14,7 +14,8 @@ namespace aiolab::preload {
 // The timer is the model's.
 bool TimerHere();
 
-// As setitimer(ITIMER_REAL), in the kernel's convention. Null leaves the timer as it is. Requires: TimerHere().
+// As setitimer(ITIMER_REAL), in the kernel's convention. Null leaves the timer as it is, and `old` must not be.
+// Requires: TimerHere().
 long SetTimer(const itimerval* timer, itimerval* old);
 
 // As alarm(). Requires: TimerHere().

@@ -18,6 +18,7 @@
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
 #include "tools/preload/thread_state.h"
+#include "tools/preload/user_memory.h"
 #include "uapi/aio_abi.h"
 #include "uapi/raw_syscall.h"
 
@@ -85,28 +86,12 @@ long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t timeo
   }
 }
 
-// A mask as the kernel takes it, without what must not be blocked.
-struct KernelMask {
-  explicit KernelMask(const sigset_t* mask) : given(mask != nullptr) {
-    if (given) without = WithoutFaults(*mask);
-  }
-  const sigset_t* get() const { return given ? &without : nullptr; }
-  const bool given;
-  sigset_t without;
-};
-
 struct Timeout {
   explicit Timeout(int64_t ns) : infinite(ns < 0), time(ToTimespec(ns)) {}
   timespec* get() { return infinite ? nullptr : &time; }
   const bool infinite;
   timespec time;
 };
-
-int64_t TimeoutNs(const timespec* timeout) { return timeout == nullptr ? -1 : ToNs(*timeout); }
-
-bool IsValid(const timespec* time) {
-  return time == nullptr || (time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < kNanosecondsPerSecond);
-}
 
 int SetErrno(long ret) {
   if (ret >= 0) return static_cast<int>(ret);
@@ -117,7 +102,8 @@ int SetErrno(long ret) {
 }  // namespace
 
 long WaitInPoll(pollfd* fds, nfds_t nfds, int64_t timeout_ns, const sigset_t* mask) {
-  const KernelMask kernel_mask(mask);
+  const UserMask kernel_mask(mask);
+  if (kernel_mask.error != 0) return kernel_mask.error;
   return WaitForHost(
       [&](int64_t ns) {
         Timeout timeout(ns);
@@ -127,7 +113,8 @@ long WaitInPoll(pollfd* fds, nfds_t nfds, int64_t timeout_ns, const sigset_t* ma
 }
 
 long WaitInEpoll(int epfd, epoll_event* events, int maxevents, int64_t timeout_ns, const sigset_t* mask) {
-  const KernelMask kernel_mask(mask);
+  const UserMask kernel_mask(mask);
+  if (kernel_mask.error != 0) return kernel_mask.error;
   return WaitForHost(
       [&](int64_t ns) {
         // Up: a wait that ends early would be one more turn.
@@ -139,27 +126,35 @@ long WaitInEpoll(int epfd, epoll_event* events, int maxevents, int64_t timeout_n
 
 long WaitInSelect(int nfds, fd_set* read, fd_set* write, fd_set* except, int64_t timeout_ns, const sigset_t* mask) {
   if (nfds < 0) return -EINVAL;
-  const KernelMask kernel_mask(mask);
+  const UserMask kernel_mask(mask);
+  if (kernel_mask.error != 0) return kernel_mask.error;
   const size_t bytes = (static_cast<size_t>(nfds) + 63) / 64 * 8;
   fd_set* const sets[3] = {read, write, except};
-  // A call that finds nothing clears the sets; the next one needs them again.
   std::vector<char> asked(3 * bytes);
   for (size_t i = 0; i < 3; ++i) {
-    if (sets[i] != nullptr) memcpy(&asked[i * bytes], sets[i], bytes);
+    if (sets[i] != nullptr && CopyPinned(&asked[i * bytes], sets[i], bytes) != 0) return -EFAULT;
   }
-  return WaitForHost(
+  // A call that finds nothing clears the sets; the next one needs them again.
+  std::vector<char> found;
+  const long ret = WaitForHost(
       [&](int64_t ns) {
         Timeout timeout(ns);
+        found = asked;
+        char* now[3] = {};
         for (size_t i = 0; i < 3; ++i) {
-          if (sets[i] != nullptr) memcpy(sets[i], &asked[i * bytes], bytes);
+          if (sets[i] != nullptr) now[i] = &found[i * bytes];
         }
         const struct {
           const sigset_t* mask;
           size_t size;
         } signals = {kernel_mask.get(), kKernelSigsetSize};
-        return RawSyscall(__NR_pselect6, nfds, read, write, except, timeout.get(), &signals);
+        return RawSyscall(__NR_pselect6, nfds, now[0], now[1], now[2], timeout.get(), &signals);
       },
       timeout_ns);
+  for (size_t i = 0; i < 3 && ret >= 0; ++i) {
+    if (sets[i] != nullptr && CopyPinned(sets[i], &found[i * bytes], bytes) != 0) return -EFAULT;
+  }
+  return ret;
 }
 
 long WaitInRead(int fd, void* buf, size_t count) {
@@ -231,8 +226,10 @@ long Sleep(int64_t ns, int64_t* remaining_ns) {
 }
 
 long SleepOnClock(clockid_t clock, int flags, const timespec* request, timespec* remaining) {
-  if (!IsValid(request)) return -EINVAL;
-  int64_t ns = ToNs(*request);
+  timespec time;
+  if (const long error = ReadUser(request, &time); error != 0) return error;
+  if (!IsValid(time)) return -EINVAL;
+  int64_t ns = ToNs(time);
   if ((flags & TIMER_ABSTIME) != 0) {
     int64_t shows_ns;
     if (VirtualClock()) {
@@ -248,7 +245,10 @@ long SleepOnClock(clockid_t clock, int flags, const timespec* request, timespec*
   }
   int64_t remaining_ns;
   const long ret = Sleep(ns, &remaining_ns);
-  if (ret == -EINTR && remaining != nullptr && (flags & TIMER_ABSTIME) == 0) *remaining = ToTimespec(remaining_ns);
+  if (ret == -EINTR && remaining != nullptr && (flags & TIMER_ABSTIME) == 0 &&
+      WriteUser(remaining, ToTimespec(remaining_ns)) != 0) {
+    return -EFAULT;
+  }
   return ret;
 }
 
@@ -290,8 +290,11 @@ INTERPOSE(int, nanosleep, (const timespec* request, timespec* remaining)) {
 
 INTERPOSE(int, clock_nanosleep, (clockid_t clock, int flags, const timespec* request, timespec* remaining)) {
   if (SleepsHere()) return static_cast<int>(-SleepOnClock(clock, flags, request, remaining));
-  if (!VirtualClock() || (flags & TIMER_ABSTIME) == 0) return real_clock_nanosleep(clock, flags, request, remaining);
-  const timespec moment = RealMoment(clock, *request);
+  timespec time;
+  if (!VirtualClock() || (flags & TIMER_ABSTIME) == 0 || ReadUser(request, &time) != 0) {
+    return real_clock_nanosleep(clock, flags, request, remaining);
+  }
+  const timespec moment = RealMoment(clock, time);
   return real_clock_nanosleep(clock, flags, &moment, remaining);
 }
 
@@ -327,13 +330,15 @@ INTERPOSE(int, __poll_chk, (pollfd * fds, nfds_t nfds, int timeout_ms, size_t)) 
 }
 
 INTERPOSE(int, ppoll, (pollfd * fds, nfds_t nfds, const timespec* timeout, const sigset_t* mask)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_ppoll(fds, nfds, timeout, mask);
-  return SetErrno(WaitInPoll(fds, nfds, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_ppoll(fds, nfds, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInPoll(fds, nfds, given.ns, mask));
 }
 
 INTERPOSE(int, __ppoll_chk, (pollfd * fds, nfds_t nfds, const timespec* timeout, const sigset_t* mask, size_t)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_ppoll(fds, nfds, timeout, mask);
-  return SetErrno(WaitInPoll(fds, nfds, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_ppoll(fds, nfds, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInPoll(fds, nfds, given.ns, mask));
 }
 
 INTERPOSE(int, epoll_wait, (int epfd, epoll_event* events, int maxevents, int timeout_ms)) {
@@ -348,28 +353,32 @@ INTERPOSE(int, epoll_pwait, (int epfd, epoll_event* events, int maxevents, int t
 
 INTERPOSE(int, epoll_pwait2,
           (int epfd, epoll_event* events, int maxevents, const timespec* timeout, const sigset_t* mask)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_epoll_pwait2(epfd, events, maxevents, timeout, mask);
-  return SetErrno(WaitInEpoll(epfd, events, maxevents, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_epoll_pwait2(epfd, events, maxevents, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInEpoll(epfd, events, maxevents, given.ns, mask));
 }
 
 INTERPOSE(int, select, (int nfds, fd_set* read, fd_set* write, fd_set* except, timeval* timeout)) {
-  if (!ThreadInModel() || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0))) {
-    return real_select(nfds, read, write, except, timeout);
-  }
-  const int64_t timeout_ns = timeout == nullptr ? -1 : ToNs({timeout->tv_sec, 0}) + timeout->tv_usec * 1000;
+  if (!ThreadInModel()) return real_select(nfds, read, write, except, timeout);
+  timeval time = {};
+  if (timeout != nullptr && ReadUser<timeval>(timeout, &time) != 0) return SetErrno(-EFAULT);
+  if (time.tv_sec < 0 || time.tv_usec < 0) return SetErrno(-EINVAL);
+  const int64_t timeout_ns = timeout == nullptr ? -1 : ToNs({time.tv_sec, 0}) + time.tv_usec * 1000;
   const int64_t before_ns = ClientNowNs(/*look=*/false);
-  const int ret = SetErrno(WaitInSelect(nfds, read, write, except, timeout_ns, nullptr));
+  const long ret = WaitInSelect(nfds, read, write, except, timeout_ns, nullptr);
   if (timeout != nullptr) {
     const int64_t rest_ns = std::max<int64_t>(timeout_ns - (ClientNowNs(/*look=*/false) - before_ns), 0);
-    *timeout = {rest_ns / kNanosecondsPerSecond, rest_ns % kNanosecondsPerSecond / 1000};
+    // The kernel takes no notice either if that cannot be written.
+    (void)WriteUser<timeval>(timeout, {rest_ns / kNanosecondsPerSecond, rest_ns % kNanosecondsPerSecond / 1000});
   }
-  return ret;
+  return SetErrno(ret);
 }
 
 INTERPOSE(int, pselect,
           (int nfds, fd_set* read, fd_set* write, fd_set* except, const timespec* timeout, const sigset_t* mask)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_pselect(nfds, read, write, except, timeout, mask);
-  return SetErrno(WaitInSelect(nfds, read, write, except, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_pselect(nfds, read, write, except, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInSelect(nfds, read, write, except, given.ns, mask));
 }
 
 INTERPOSE(ssize_t, read, (int fd, void* buf, size_t count)) {
@@ -395,8 +404,9 @@ INTERPOSE(int, sigsuspend, (const sigset_t* mask)) {
 }
 
 INTERPOSE(int, sigtimedwait, (const sigset_t* set, siginfo_t* info, const timespec* timeout)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_sigtimedwait(set, info, timeout);
-  return SetErrno(WaitForSignal(set, info, TimeoutNs(timeout)));
+  if (!ThreadInModel()) return real_sigtimedwait(set, info, timeout);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitForSignal(set, info, given.ns));
 }
 
 INTERPOSE(int, sigwaitinfo, (const sigset_t* set, siginfo_t* info)) {
@@ -441,6 +451,6 @@ INTERPOSE(int, waitid, (idtype_t type, id_t id, siginfo_t* info, int options)) {
         return waited == 0 && mine.si_pid != 0 ? 1L : waited;
       },
       options);
-  if (ret > 0 && info != nullptr) *info = mine;
+  if (ret > 0 && info != nullptr && WriteUser(info, mine) != 0) return SetErrno(-EFAULT);
   return ret > 0 ? 0 : SetErrno(ret);
 }

@@ -4,6 +4,7 @@
 //   signal_probe actions          looks at the actions of all signals, and changes some
 //   signal_probe alarms           is waked by timers from all kinds of waits
 //   signal_probe alarm_in_an_hour
+//   signal_probe bad_pointers     hands them to all kinds of waits
 //   signal_probe waits            waits for an event that nobody will bring, and has itself killed after 4 s
 //   signal_probe ends_with N      makes 20,000 calls, and exits with N
 //   signal_probe exec SCRIPT      ignores SIGTERM and lets sh run SCRIPT in its place
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -225,6 +227,32 @@ int AlarmInAnHour() {
   return 0;
 }
 
+int BadPointers() {
+  NewContext();
+  void* const bad = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+#define EXPECT_EFAULT(call) EXPECT((call) == -1 && errno == EFAULT)
+  EXPECT_EFAULT(nanosleep(static_cast<timespec*>(bad), nullptr));
+  EXPECT(clock_nanosleep(CLOCK_MONOTONIC, 0, static_cast<timespec*>(bad), nullptr) == EFAULT);
+  EXPECT_EFAULT(poll(static_cast<pollfd*>(bad), 1, 10));
+  const timespec brief = {0, 1000};
+  EXPECT_EFAULT(syscall(SYS_ppoll, nullptr, 0, bad, nullptr, 8));
+  EXPECT_EFAULT(syscall(SYS_ppoll, nullptr, 0, &brief, bad, 8));
+  EXPECT(syscall(SYS_ppoll, nullptr, 0, &brief, bad, 4) == -1 && errno == EINVAL);
+  EXPECT_EFAULT(ppoll(nullptr, 0, &brief, static_cast<sigset_t*>(bad)));
+  EXPECT_EFAULT(select(1, static_cast<fd_set*>(bad), nullptr, nullptr, nullptr));
+  EXPECT_EFAULT(pselect(1, nullptr, static_cast<fd_set*>(bad), nullptr, &brief, nullptr));
+  sigset_t none;
+  sigemptyset(&none);
+  EXPECT_EFAULT(sigtimedwait(&none, nullptr, static_cast<timespec*>(bad)));
+  EXPECT_EFAULT(setitimer(ITIMER_REAL, static_cast<itimerval*>(bad), nullptr));
+  EXPECT_EFAULT(getitimer(ITIMER_REAL, static_cast<itimerval*>(bad)));
+  EXPECT_EFAULT(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, bad));
+  EXPECT_EFAULT(syscall(SYS_gettimeofday, bad, nullptr));
+  EXPECT_EFAULT(syscall(SYS_rt_sigprocmask, SIG_BLOCK, bad, nullptr, 8));
+  EXPECT_EFAULT(syscall(SYS_rt_sigaction, SIGUSR1, bad, nullptr, 8));
+  return 0;
+}
+
 int Waits() {
   const aio_context_t ctx = NewContext();
   const pid_t self = getpid();
@@ -262,6 +290,7 @@ int main(int argc, char** argv) {
   if (how == "actions") return Actions();
   if (how == "ends_with" && argc == 3) return EndsWith(atoi(argv[2]));
   if (how == "waits") return Waits();
+  if (how == "bad_pointers") return BadPointers();
   if (how == "alarms") return Alarms();
   if (how == "alarm_in_an_hour") return AlarmInAnHour();
   if (how == "exec" && argc == 3) return Exec(argv[2]);

@@ -87,6 +87,14 @@ TEST_F(SignalsTest, AnAlarmOutlivesExec) {
   EXPECT_EQ(Probe({"exec", "sleep 10; exit 5"}).result.status, 128 + SIGALRM);
 }
 
+TEST_F(SignalsTest, ABadPointerHandedToAWaitIsEfault) {
+  EXPECT_EQ(RunProgram({RunfilePath("tests/tools/preload/signal_probe"), "bad_pointers"}).status, 0);  // no model
+  for (const char* clock : {"--clock=virtual", "--clock=host"}) {
+    const AiolabRun run = Probe({"bad_pointers"}, {clock});
+    EXPECT_EQ(run.result.status, 0) << clock << ": " << run.result.out;
+  }
+}
+
 // The wait is the client's own mistake and goes on, but not in silence.
 TEST_F(SignalsTest, AWaitThatNobodyCanEndIsSaidWhileItLasts) {
   const AiolabRun run = Probe({"waits"}, {"--report=text"});
