@@ -43,6 +43,8 @@ struct MachineOptions {
   std::function<bool(const std::string& finding, bool certain)> on_stuck = nullptr;
   // Whether another thread of the client may still enter. Default: whether another thread that has entered is alive.
   std::function<bool()> other_threads = nullptr;
+  // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
+  std::function<int64_t()> on_alarm = nullptr;
   int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
 };
 
@@ -117,6 +119,13 @@ class Machine {
   // Time has passed on the host while the thread slept there: virtual time follows.
   void AdvanceTo(int64_t when_ns);
 
+  // The client's alarm (ITIMER_REAL): MachineOptions::on_alarm is called at `when_ns`, in NowNs() time; kNoDeadline for
+  // never. See Executor::SetAlarm.
+  void SetAlarm(int64_t when_ns);
+  int64_t alarm_ns() const { return executor_.alarm_ns(); }
+  // Lets it go off now, for a client that makes no call.
+  void TickAlarm();
+
   // Runs one event, for a client that looks at its ring in memory and makes no call. False if there is none, or a
   // client is inside.
   bool Tick();
@@ -124,7 +133,7 @@ class Machine {
   bool has_events() const { return executor_.has_events(); }
 
   // What the last thread's exit or an exec does: waits for every request in flight that can end by itself, then drops
-  // the contexts.
+  // the contexts. The alarm never goes off. A thread that is no client does not become one by it.
   void ExitAio();
 
   // In a child of fork: drops the parent's contexts, requests and locks. Called by Entry too, when it finds itself in a
@@ -144,6 +153,8 @@ class Machine {
   friend class Entry;
   task_struct& ThisTask();
   std::string FindStuck();
+  int64_t OnAlarm();
+  bool OnStuck(const std::string& finding, bool certain);
   bool OtherThreadsAlive();
 
   const MachineOptions options_;

@@ -35,7 +35,9 @@ struct task_struct {
   blk_plug* plug = nullptr;        // bios held back until blk_finish_plug or until the task sleeps
   Sleeper sleeper;                 // where its thread waits on the host
   std::atomic<bool> sigpending{};  // a signal wants to end an interruptible sleep
-  int host_tid = 0;                // the thread, for looking whether it still lives; 0 for workers and interrupts
+  // What it sleeps for, for people; null while it does not sleep, or where nobody says.
+  const absl::FunctionRef<std::string()>* describe_sleep = nullptr;
+  int host_tid = 0;  // the thread, for looking whether it still lives; 0 for workers and interrupts
 };
 
 // What the model counts for its report. All are events since the machine was made.
