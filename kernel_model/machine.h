@@ -28,6 +28,7 @@
 namespace aiolab {
 
 class HostFiles;
+class SimDisk;
 
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
@@ -163,7 +164,7 @@ class Machine {
   Trace trace_;
   kernel_state kernel_;
   mm_struct mm_;
-  const std::unique_ptr<block_device> disk_;
+  const std::unique_ptr<SimDisk> disk_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
