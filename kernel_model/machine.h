@@ -28,6 +28,7 @@
 namespace aiolab {
 
 class HostFiles;
+struct vm_state;
 class SimDisk;
 
 struct MachineOptions {
@@ -164,6 +165,7 @@ class Machine {
   Trace trace_;
   kernel_state kernel_;
   mm_struct mm_;
+  const std::unique_ptr<vm_state> vm_;
   const std::unique_ptr<SimDisk> disk_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's

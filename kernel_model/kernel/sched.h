@@ -25,6 +25,7 @@ struct block_device;
 struct kernel_state;
 struct mm_struct;
 struct files_struct;
+struct vm_state;
 
 struct task_struct {
   kernel_state* kernel = nullptr;
@@ -79,6 +80,7 @@ struct kernel_state {
   task_struct irq;                     // what interrupts run as
   kernel_stats stats;
   block_device* disk = nullptr;  // the machine's one disk
+  vm_state* vm = nullptr;        // the page cache
   int forks = 0;                 // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
