@@ -1,9 +1,28 @@
+#include <memory>
+
 #include "kernel_model/block/block.h"
 
 namespace aiolab {
 
+block_device::~block_device() {
+  while (!list_empty(&free_bios)) {
+    bio* const freed = list_entry(free_bios.next, bio, bi_plug_entry);
+    list_del_init(&freed->bi_plug_entry);
+    delete freed;
+  }
+}
+
 bio* bio_alloc(BioOp op, file* filp, loff_t pos, size_t size) {
-  bio* made = new bio;
+  list_head& free_bios = current_kernel().disk->free_bios;
+  bio* made;
+  if (list_empty(&free_bios)) {
+    made = new bio;
+  } else {
+    made = list_entry(free_bios.next, bio, bi_plug_entry);
+    list_del_init(&made->bi_plug_entry);
+    std::destroy_at(made);
+    new (made) bio;
+  }
   made->op = op;
   made->bi_file = get_file(filp);
   made->bi_pos = pos;
@@ -16,7 +35,7 @@ bio* bio_alloc(BioOp op, file* filp, loff_t pos, size_t size) {
 
 void bio_put(bio* bio) {
   fput(bio->bi_file);
-  delete bio;
+  list_add(&bio->bi_plug_entry, &bio->bi_completion.kernel->disk->free_bios);
 }
 
 const char* Rwbs(const bio& bio) {

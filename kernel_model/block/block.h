@@ -5,9 +5,10 @@
 #ifndef KERNEL_MODEL_BLOCK_BLOCK_H_
 #define KERNEL_MODEL_BLOCK_BLOCK_H_
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <utility>
+#include <new>
+#include <type_traits>
 
 #include "kernel_model/fs/fs.h"
 #include "kernel_model/kernel/list.h"
@@ -24,8 +25,9 @@ struct bio {
   size_t bi_size = 0;       // bytes
   // Called in interrupt context when the device is done, or has failed (bi_status: 0 or -errno). Frees the bio.
   void (*bi_end_io)(bio* bio) = nullptr;
-  // What bi_end_io needs. With a deleter, it goes with the bio.
-  std::unique_ptr<void, void (*)(void*)> bi_private{nullptr, [](void*) {}};
+  void* bi_private = nullptr;  // what bi_end_io needs
+  // Room for that in the bio itself: see SetBioPrivate.
+  alignas(void*) std::byte bi_storage[48];
   int bi_status = 0;
   int64_t bi_id = 0;       // as traces name it
   int64_t bi_request = 0;  // the AIO request that it was made for, as traces name it; 0: none
@@ -36,18 +38,20 @@ struct bio {
   } bi_completion;
 };
 
-// For bi_private: an object that is the bio's own.
+// Makes a copy of `value` that goes with the bio its bi_private.
 template <typename T>
-std::unique_ptr<void, void (*)(void*)> MakeBioPrivate(T value) {
-  return {new T(std::move(value)), [](void* object) { delete static_cast<T*>(object); }};
+void SetBioPrivate(bio* bio, const T& value) {
+  static_assert(sizeof(T) <= sizeof(bio->bi_storage) && std::is_trivially_destructible_v<T>);
+  bio->bi_private = new (bio->bi_storage) T(value);
 }
 
 // Something that bios can be sent to.
 struct block_device {
-  virtual ~block_device() = default;
+  virtual ~block_device();
   // Takes the bio; its bi_end_io will be called once.
   virtual void submit(bio* bio) = 0;
 
+  list_head free_bios;  // to be used again
   list_head lost_bios;  // by the seeded bug kPlugNeverFlushed: nobody will submit them
 };
 

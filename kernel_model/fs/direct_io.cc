@@ -17,7 +17,7 @@ struct dio {
 };
 
 void DioEndIo(bio* bio) {
-  const dio done = *static_cast<dio*>(bio->bi_private.get());
+  const dio done = *static_cast<dio*>(bio->bi_private);
   kiocb* const iocb = done.iocb;
   ssize_t result = bio->bi_status;
   if (result == 0) {
@@ -47,13 +47,13 @@ ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space_oper
   iocb->ki_waits_for = "the device";
   iter->pinned = true;
   if (!is_sync_kiocb(*iocb)) {
-    bio->bi_private = MakeBioPrivate(dio{iocb, iter, &a_ops, nullptr, nullptr});
+    SetBioPrivate(bio, dio{iocb, iter, &a_ops, nullptr, nullptr});
     submit_bio(bio);
     return -EIOCBQUEUED;
   }
   wait_queue_head waiter;
   ssize_t result = -EIOCBQUEUED;
-  bio->bi_private = MakeBioPrivate(dio{iocb, iter, &a_ops, &waiter, &result});
+  SetBioPrivate(bio, dio{iocb, iter, &a_ops, &waiter, &result});
   submit_bio(bio);
   wait_event(waiter, [&result] { return result != -EIOCBQUEUED; });
   return result;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "kernel_model/fs/fs.h"
@@ -40,6 +41,7 @@ struct address_space {
   // O_DIRECT means nothing here, as on tmpfs.
   ssize_t (*direct_IO)(kiocb* iocb, iov_iter* iter, const address_space_operations& a_ops) = nullptr;
   absl::flat_hash_map<uint64_t, std::unique_ptr<folio>> i_pages;  // by page index
+  std::vector<std::unique_ptr<folio>> free_pages;                 // to be used again
 };
 
 // Buffered read and write. Both go as far as they can: a page that is not there is asked for, and the request waits for

@@ -398,7 +398,7 @@ void ExitNow(int status) {
 
 namespace {
 
-thread_local ThreadState thread_state = {};
+thread_local ThreadState thread_state AIOLAB_STATIC_TLS = {};
 
 __attribute__((constructor)) void Load() { (void)Active(); }
 
