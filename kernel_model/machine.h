@@ -131,7 +131,8 @@ class Machine {
   // Runs one event, for a client that looks at its ring in memory and makes no call. False if there is none, or a
   // client is inside.
   bool Tick();
-  uint64_t entries() const { return entries_; }
+  // From any thread.
+  uint64_t entries() const { return kernel_.entries.load(std::memory_order_relaxed); }
   bool has_events() const { return executor_.has_events(); }
 
   // What the last thread's exit or an exec does: waits for every request in flight that can end by itself, then drops
@@ -143,7 +144,7 @@ class Machine {
   void AfterForkInChild();
 
   // Two client threads have been inside: the order in which they came is not in the recording.
-  bool had_several_threads() const { return threads_seen_ > 1; }
+  bool had_several_threads() const { return threads_seen_.load(std::memory_order_relaxed) > 1; }
 
   // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
   std::map<std::string, std::map<std::string, uint64_t>> Operations() const;
@@ -170,10 +171,9 @@ class Machine {
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
-  char* fork_canary_;  // a page that the kernel clears in a child: non-zero in the parent
-  uint64_t entries_ = 0;
+  char* fork_canary_;                        // a page that the kernel clears in a child: non-zero in the parent
   std::atomic<uint64_t> looks_in_a_row_{0};  // at the clock, with no system call between
-  int threads_seen_ = 0;
+  std::atomic<int> threads_seen_{0};
 };
 
 }  // namespace aiolab

@@ -85,7 +85,7 @@ struct aio_kiocb {
   list_head ki_same_iocb;
   list_head ki_in_flight;
   int ki_refcnt = 0;
-  std::shared_ptr<eventfd_ctx> ki_eventfd;
+  eventfd_ctx* ki_eventfd = nullptr;  // a reference
 
   // Reads and writes, which may take several attempts.
   ssize_t (*ki_retry)(aio_kiocb* req) = nullptr;
@@ -312,6 +312,7 @@ aio_kiocb* aio_get_req(kioctx* ctx) {
   req->ki_attempts = 0;
   req->ki_running = req->ki_kicked = false;
   req->rw.ki_filp = nullptr;
+  req->ki_eventfd = nullptr;
   req->rw.ki_flags = 0;
   req->rw.ki_waits_for = nullptr;
   req->rw.ki_progress.holds_i_rwsem = false;
@@ -326,7 +327,7 @@ aio_kiocb* aio_get_req(kioctx* ctx) {
 
 void iocb_destroy(aio_kiocb* iocb) {
   kioctx* const ctx = iocb->ki_ctx;
-  iocb->ki_eventfd.reset();
+  if (iocb->ki_eventfd != nullptr) iocb->ki_eventfd->put();
   if (iocb->rw.ki_filp != nullptr) fput(iocb->rw.ki_filp);
   list_del_init(&iocb->ki_in_flight);
   ctx->mm->kiocb_cachep.push_back(iocb);
@@ -1080,7 +1081,7 @@ void ForgetContexts(mm_struct& mm) {
     }
   }
   for (aio_kiocb* req : requests) {
-    req->ki_eventfd.reset();
+    if (req->ki_eventfd != nullptr) req->ki_eventfd->put();
     if (req->rw.ki_filp != nullptr) fput(req->rw.ki_filp);
     mm.kiocb_cachep.push_back(req);
   }

@@ -22,14 +22,19 @@ constexpr uint64_t kCountMax = std::numeric_limits<uint64_t>::max();
 
 struct eventfd_counter : eventfd_ctx {
   void signal() override;
+  void put() override {
+    if (--refs == 0) delete this;
+  }
 
+  int refs = 1;  // the file's
   wait_queue_head wqh;
   uint64_t count = 0;
   bool semaphore = false;
 };
 
 struct eventfd_file : file {
-  std::shared_ptr<eventfd_counter> ctx;
+  ~eventfd_file() override { ctx->put(); }
+  eventfd_counter* const ctx = new eventfd_counter;
 };
 
 eventfd_counter& CtxOf(file* filp) { return *static_cast<eventfd_file*>(filp)->ctx; }
@@ -101,9 +106,11 @@ constexpr file_operations eventfd_fops = {
 
 }  // namespace
 
-int eventfd_ctx_fileget(file* filp, std::shared_ptr<eventfd_ctx>* ctx) {
+int eventfd_ctx_fileget(file* filp, eventfd_ctx** ctx) {
   if (filp->f_op != &eventfd_fops) return -EINVAL;
-  *ctx = static_cast<eventfd_file*>(filp)->ctx;
+  eventfd_counter* const counter = static_cast<eventfd_file*>(filp)->ctx;
+  ++counter->refs;
+  *ctx = counter;
   return 0;
 }
 
@@ -114,7 +121,6 @@ long sys_eventfd2(unsigned initval, int flags) {
   filp->f_mode = FMODE_READ | FMODE_WRITE | FMODE_LSEEK | FMODE_NOWAIT;
   filp->f_flags = O_RDWR | (static_cast<unsigned>(flags) & EFD_NONBLOCK);
   filp->f_inode = AnonInode();
-  filp->ctx = std::make_shared<eventfd_counter>();
   filp->ctx->count = initval;
   filp->ctx->semaphore = (flags & EFD_SEMAPHORE) != 0;
   return current_files().Install(filp, (flags & EFD_CLOEXEC) != 0);

@@ -4,8 +4,6 @@
 #ifndef KERNEL_MODEL_FS_EVENTFD_H_
 #define KERNEL_MODEL_FS_EVENTFD_H_
 
-#include <memory>
-
 #include "kernel_model/fs/fs.h"
 
 namespace aiolab {
@@ -13,8 +11,9 @@ namespace aiolab {
 // -EINVAL for a flag other than EFD_SEMAPHORE, EFD_CLOEXEC and EFD_NONBLOCK; -EMFILE.
 long sys_eventfd2(unsigned initval, int flags);
 
-// The context of an eventfd; it lives on when the file is closed. 0, or -EINVAL if `filp` is something else.
-int eventfd_ctx_fileget(file* filp, std::shared_ptr<eventfd_ctx>* ctx);
+// A reference to the context of an eventfd; it lives on when the file is closed. 0, or -EINVAL if `filp` is something
+// else.
+int eventfd_ctx_fileget(file* filp, eventfd_ctx** ctx);
 
 }  // namespace aiolab
 

@@ -24,7 +24,7 @@ file* ModelFiles::fget(int fd) {
   return nullptr;
 }
 
-int ModelFiles::eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) {
+int ModelFiles::eventfd_ctx_fdget(int fd, eventfd_ctx** ctx) {
   const FileRef filp(fget(fd));
   if (!filp) return -EBADF;
   return eventfd_ctx_fileget(filp.get(), ctx);

@@ -28,7 +28,7 @@ class ModelFiles : public files_struct {
   ~ModelFiles() override;
 
   file* fget(int fd) override;
-  int eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) override;
+  int eventfd_ctx_fdget(int fd, eventfd_ctx** ctx) override;
 
   // As fget, but O_PATH fds count.
   file* fget_raw(int fd);

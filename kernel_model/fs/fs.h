@@ -262,6 +262,8 @@ int noop_fsync(file* filp, int datasync, fsync_state* state);
 struct eventfd_ctx {
   virtual ~eventfd_ctx() = default;
   virtual void signal() = 0;
+  // Gives up one reference.
+  virtual void put() = 0;
 };
 
 // The fds of a process.
@@ -269,8 +271,8 @@ struct files_struct {
   virtual ~files_struct() = default;
   // A reference to the file behind `fd`, or null. An O_PATH fd is no file here.
   virtual file* fget(int fd) = 0;
-  // -EBADF or -EINVAL if `fd` is not an eventfd.
-  virtual int eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) = 0;
+  // 0 and a reference in `*ctx`; -EBADF, or -EINVAL if `fd` is not an eventfd.
+  virtual int eventfd_ctx_fdget(int fd, eventfd_ctx** ctx) = 0;
 };
 
 }  // namespace aiolab

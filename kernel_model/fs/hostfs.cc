@@ -4,14 +4,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
-#include <string>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "kernel_model/block/bio.h"
 #include "kernel_model/fs/direct_io.h"
@@ -34,9 +33,20 @@ struct HostInode : inode {
   address_space mapping;
 };
 
+struct HostFile;
+
+struct HostEventfd : eventfd_ctx {
+  explicit HostEventfd(HostFile& owner) : owner(owner) {}
+  void signal() override;
+  void put() override;
+  HostFile& owner;
+};
+
 struct HostFile : file {
   int host_fd = -1;
-  bool owns_fd = false;  // a duplicate of ours, to be closed
+  uint64_t seen_by_entry = 0;  // the call into the model that looked at the fd last
+  HostEventfd eventfd{*this};  // a reference to it is one to the file
+  bool owns_fd = false;        // a duplicate of ours, to be closed
   std::shared_ptr<std::set<int>> duplicates;
   kernel_state* kernel = nullptr;
   // For files that become ready by what happens outside.
@@ -185,7 +195,7 @@ ssize_t StreamIter(kiocb* iocb, iov_iter* iter, long nr, short wanted) {
     };
     const SleepResult slept = wait_event(host.wait, ready, kNoDeadline, /*interruptible=*/true);
     StopWatchingIfUnwanted(host);
-    if (slept == SleepResult::kSignal) return -ERESTARTSYS;
+    if (slept != SleepResult::kDone) return -ERESTARTSYS;
   }
 }
 
@@ -218,15 +228,19 @@ constexpr file_operations kStreamOps = {.name = "host stream",
                                         .write_iter = StreamWriteIter,
                                         .poll = StreamPoll,
                                         .release = HostRelease};
-// An eventfd has no write_iter in the kernel, nor has /dev/full.
-constexpr file_operations kReadOnlyStreamOps = {
+// These two have no write_iter in the kernel.
+constexpr file_operations kEventfdOps = {
     .name = "host eventfd", .read_iter = StreamReadIter, .poll = StreamPoll, .release = HostRelease};
+constexpr file_operations kDevFullOps = {
+    .name = "host /dev/full", .read_iter = StreamReadIter, .poll = StreamPoll, .release = HostRelease};
 constexpr file_operations kDirectoryOps = {.name = "host directory", .fsync = HostFsync, .release = HostRelease};
 
-bool IsEventfd(int fd) {
+bool IsEventfd(int fd, const struct stat& status) {
+  if ((status.st_mode & S_IFMT) != 0) return false;
   char target[64] = {};
-  const std::string path = absl::StrCat("/proc/self/fd/", fd);
-  const long n = RawSyscall(__NR_readlink, path.c_str(), target, sizeof(target) - 1);
+  char path[32];
+  snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+  const long n = RawSyscall(__NR_readlink, path, target, sizeof(target) - 1);
   return n > 0 && absl::string_view(target, static_cast<size_t>(n)) == "anon_inode:[eventfd]";
 }
 
@@ -234,24 +248,19 @@ const file_operations* OperationsOf(int fd, const struct stat& status) {
   if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)) return &kPagedOps;
   if (S_ISDIR(status.st_mode)) return &kDirectoryOps;
   constexpr dev_t kDevFull = (1 << 8) | 7;
-  if (S_ISCHR(status.st_mode) && status.st_rdev == kDevFull) return &kReadOnlyStreamOps;
-  return IsEventfd(fd) ? &kReadOnlyStreamOps : &kStreamOps;
+  if (S_ISCHR(status.st_mode) && status.st_rdev == kDevFull) return &kDevFullOps;
+  return IsEventfd(fd, status) ? &kEventfdOps : &kStreamOps;
 }
 
-struct HostEventfd : eventfd_ctx {
-  explicit HostEventfd(file* filp) : filp(filp) {}
-  ~HostEventfd() override { fput(filp); }
-  void signal() override {
-    // As in the kernel, a counter that is full stays full, and nobody waits for it.
-    const uint64_t one = 1;
-    if ((HostPoll(Host(filp).host_fd, POLLOUT) & POLLOUT) != 0) {
-      RawSyscall(__NR_write, Host(filp).host_fd, &one, sizeof(one));
-    }
-  }
-  file* const filp;
-};
-
 }  // namespace
+
+// As in the kernel, a counter that is full stays full, and nobody waits for it.
+void HostEventfd::signal() {
+  const uint64_t one = 1;
+  if ((HostPoll(owner.host_fd, POLLOUT) & POLLOUT) != 0) RawSyscall(__NR_write, owner.host_fd, &one, sizeof(one));
+}
+
+void HostEventfd::put() { fput(&owner); }
 
 HostFiles::~HostFiles() {
   // tidy: allow hash-order: the order in which references go is not seen
@@ -271,6 +280,17 @@ std::shared_ptr<HostInode> HostFiles::InodeOf(const struct stat& status) {
 }
 
 file* HostFiles::fget(int fd) {
+  const uint64_t entry = kernel_.entries.load(std::memory_order_relaxed);
+  const auto found = by_fd_.find(fd);
+  if (found != by_fd_.end() && found->second->seen_by_entry == entry) return get_file(found->second);
+  HostFile* const host = Look(fd);
+  if (host == nullptr) return nullptr;
+  host->seen_by_entry = entry;
+  return get_file(host);
+}
+
+// The file behind `fd` as the host says it is now. The reference is by_fd_'s.
+HostFile* HostFiles::Look(int fd) {
   const long flags = RawSyscall(__NR_fcntl, fd, F_GETFL);
   struct stat status;
   if (flags < 0 || (flags & O_PATH) != 0 || RawSyscall(__NR_fstat, fd, &status) < 0) return nullptr;
@@ -280,7 +300,7 @@ file* HostFiles::fget(int fd) {
   const unsigned f_flags = static_cast<unsigned>(flags);
   if (slot != nullptr) {
     const bool same = paged ? slot->f_inode == InodeOf(status) : slot->f_op == OperationsOf(fd, status);
-    if (same && !slot->owns_fd && slot->f_flags == f_flags) return get_file(slot);
+    if (same && slot->f_flags == f_flags) return slot;
     fput(slot);
     slot = nullptr;
   }
@@ -310,17 +330,17 @@ file* HostFiles::fget(int fd) {
   host->watch.ready = HostReady;
   host->watch.owner = host;
   slot = host;
-  return get_file(host);
+  return host;
 }
 
-int HostFiles::eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) {
+int HostFiles::eventfd_ctx_fdget(int fd, eventfd_ctx** ctx) {
   file* const filp = fget(fd);
   if (filp == nullptr) return -EBADF;
-  if (!IsEventfd(fd)) {
+  if (filp->f_op != &kEventfdOps) {
     fput(filp);
     return -EINVAL;
   }
-  *ctx = std::make_shared<HostEventfd>(filp);
+  *ctx = &Host(filp).eventfd;
   return 0;
 }
 

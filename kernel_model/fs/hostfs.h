@@ -23,15 +23,15 @@ namespace aiolab {
 struct HostInode;
 struct HostFile;
 
-// A process's fds as the host has them. An fd is looked at anew each time it is used, so one that was closed and opened
-// again is noticed.
+// A process's fds as the host has them. An fd is looked at anew in each call into the model that uses it, so one that
+// was closed and opened again is noticed; within a call, one look is enough.
 class HostFiles : public files_struct {
  public:
   explicit HostFiles(kernel_state& kernel) : kernel_(kernel) {}
   ~HostFiles() override;
 
   file* fget(int fd) override;
-  int eventfd_ctx_fdget(int fd, std::shared_ptr<eventfd_ctx>* ctx) override;
+  int eventfd_ctx_fdget(int fd, eventfd_ctx** ctx) override;
 
   // The client is about to close `fd`: requests in flight on it go on by a duplicate. A duplicate is made only then,
   // because closing one drops the process's POSIX locks on the file. False if `fd` is such a duplicate: the client,
@@ -45,6 +45,7 @@ class HostFiles : public files_struct {
 
  private:
   std::shared_ptr<HostInode> InodeOf(const struct stat& status);
+  HostFile* Look(int fd);
 
   kernel_state& kernel_;
   absl::flat_hash_map<int, HostFile*> by_fd_;

@@ -32,18 +32,34 @@ address_space::~address_space() {
 
 namespace {
 
+// So many forgotten pages of a file are kept to be used again.
+constexpr size_t kFreePageStatesMax = 1024;
+
 page_state& GetState(address_space& mapping, uint64_t index) {
   std::unique_ptr<page_state>& slot = mapping.i_page_states[index];
-  if (slot == nullptr) slot = std::make_unique<page_state>();
+  if (slot != nullptr) return *slot;
+  if (mapping.free_page_states.empty()) {
+    slot = std::make_unique<page_state>();
+  } else {
+    slot = std::move(mapping.free_page_states.back());
+    mapping.free_page_states.pop_back();
+  }
   return *slot;
 }
 
 bool BeingRead(const page_state& page) { return page.reading_forks == current_kernel().forks; }
 
 bool Uptodate(address_space& mapping, uint64_t index) {
-  if (mapping.readahead == nullptr) return true;
   const auto found = mapping.i_page_states.find(index);
   return found != mapping.i_page_states.end() && found->second->uptodate;
+}
+
+// The first page of [first, last] that is not there; last + 1 if all are.
+uint64_t FirstAbsent(address_space& mapping, uint64_t first, uint64_t last) {
+  if (mapping.readahead == nullptr) return last + 1;
+  uint64_t index = first;
+  while (index <= last && Uptodate(mapping, index)) ++index;
+  return index;
 }
 
 // Asks for the absent pages of [first, last] that follow one another from `first`.
@@ -76,17 +92,17 @@ enum class Direction { kRead, kWrite };
 ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Direction direction) {
   ssize_t moved = 0;
   while (iter->count > 0) {
-    uint64_t n = iter->count;
-    if (direction == Direction::kRead) {
-      const loff_t size = mapping.a_ops.size(iocb->ki_filp);
-      if (iocb->ki_pos >= size) break;
-      n = std::min<uint64_t>(n, static_cast<uint64_t>(size - iocb->ki_pos));
-    }
+    const uint64_t n = iter->count;
     const uint64_t first = static_cast<uint64_t>(iocb->ki_pos) >> kPageShift;
-    const uint64_t last = (static_cast<uint64_t>(iocb->ki_pos) + n - 1) >> kPageShift;
-    uint64_t there = first;
-    while (there <= last && Uptodate(mapping, there)) ++there;
+    uint64_t last = (static_cast<uint64_t>(iocb->ki_pos) + n - 1) >> kPageShift;
+    const uint64_t there = FirstAbsent(mapping, first, last);
     if (there == first) {
+      // Nobody waits for what lies behind the end. Asked only now, as the size of a host's file is a system call.
+      if (direction == Direction::kRead) {
+        const loff_t size = mapping.a_ops.size(iocb->ki_filp);
+        if (iocb->ki_pos >= size) break;
+        last = std::min(last, (static_cast<uint64_t>(size) - 1) >> kPageShift);
+      }
       if ((iocb->ki_flags & IOCB_NOWAIT) != 0) return moved > 0 ? moved : -EAGAIN;
       StartReading(iocb, mapping, first, last);
       const int error = WaitForPage(iocb, mapping, first);
@@ -132,9 +148,15 @@ void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr) {
 
 void invalidate_mapping_pages(address_space& mapping) {
   invalidate_inode_pages2_range(mapping, 0, std::numeric_limits<uint64_t>::max());
-  absl::erase_if(mapping.i_page_states, [](const auto& entry) {
-    const page_state& page = *entry.second;
-    return !BeingRead(page) && !waitqueue_active(page.wait);
+  absl::erase_if(mapping.i_page_states, [&mapping](auto& entry) {
+    page_state& page = *entry.second;
+    if (BeingRead(page) || waitqueue_active(page.wait)) return false;
+    if (mapping.free_page_states.size() < kFreePageStatesMax) {
+      page.uptodate = false;
+      page.reading_forks = -1;
+      mapping.free_page_states.push_back(std::move(entry.second));
+    }
+    return true;
   });
 }
 

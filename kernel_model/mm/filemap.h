@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
@@ -99,6 +100,7 @@ struct address_space {
   void (*readahead)(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t nr) = nullptr;
   uint64_t first_sector = 0;  // where the file begins on the device; its blocks follow one another
   absl::flat_hash_map<uint64_t, std::unique_ptr<page_state>> i_page_states;  // by page index
+  std::vector<std::unique_ptr<page_state>> free_page_states;                 // to be used again
 
   // ---- Files whose bytes are in the pages. iomap_init_mapping() fills in the next few.
   inode* host = nullptr;

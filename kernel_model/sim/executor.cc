@@ -10,6 +10,7 @@
 #include <new>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab {
@@ -34,11 +35,16 @@ Executor::Executor(Chooser& chooser, Options options)
     : chooser_(chooser), options_(std::move(options)), host_start_ns_(HostMonotonicNs()) {}
 
 int64_t Executor::NowNs() const {
-  return options_.clock == ClockMode::kVirtual ? now_ns_ : HostMonotonicNs() - host_start_ns_;
+  return options_.clock == ClockMode::kVirtual ? now_ns_.load(std::memory_order_relaxed)
+                                               : HostMonotonicNs() - host_start_ns_;
+}
+
+void Executor::MoveNowTo(int64_t when_ns) {
+  if (options_.clock == ClockMode::kVirtual && when_ns > NowNs()) now_ns_.store(when_ns, std::memory_order_relaxed);
 }
 
 void Executor::Charge(int64_t cpu_ns) {
-  if (options_.clock == ClockMode::kVirtual) now_ns_ += cpu_ns;
+  if (options_.clock == ClockMode::kVirtual) MoveNowTo(NowNs() + cpu_ns);
 }
 
 void Executor::At(Event& event, int64_t when_ns) {
@@ -48,6 +54,7 @@ void Executor::At(Event& event, int64_t when_ns) {
   heap_.push_back(&event);
   event.position = heap_.size() - 1;
   HeapUp(event.position);
+  CountEvents();
 }
 
 bool Executor::Cancel(Event& event) {
@@ -58,6 +65,7 @@ bool Executor::Cancel(Event& event) {
     HeapRemove(event.position);
   }
   event.position = Event::kIdle;
+  CountEvents();
   return true;
 }
 
@@ -81,6 +89,7 @@ Executor::Event* Executor::Next() {
   Event* next = tie_group_[chosen];
   tie_group_.erase(tie_group_.begin() + chosen);
   next->position = Event::kIdle;
+  CountEvents();
   return next;
 }
 
@@ -101,18 +110,18 @@ void Executor::RunDue() {
 void Executor::RunFirst() {
   const int64_t alarm_ns = this->alarm_ns();
   if (alarm_ns < NextEventNs()) {
-    if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, alarm_ns);
+    MoveNowTo(alarm_ns);
     SetAlarm(options_.on_alarm());
     return;
   }
   Event* next = Next();
-  if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, next->when_ns);
+  MoveNowTo(next->when_ns);
   RunNext(*next);
 }
 
 void Executor::AdvanceTo(int64_t when_ns) {
   while (std::min(NextEventNs(), alarm_ns()) <= when_ns) RunFirst();
-  if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, when_ns);
+  MoveNowTo(when_ns);
 }
 
 Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
@@ -139,7 +148,7 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     if (next_ns <= deadline_ns && next_ns != kNoDeadline) {
       idle_since_ns = -1;
       if (options_.clock == ClockMode::kVirtual) {
-        now_ns_ = std::max(now_ns_, next_ns);
+        MoveNowTo(next_ns);
       } else if (const int64_t until_ns = next_ns - NowNs(); until_ns > 0) {
         if (HostSleep(me, ticket, until_ns) == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) {
           return StopReason::kInterrupted;
@@ -160,7 +169,7 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
           AdvanceTo(deadline_ns);
           continue;
         }
-        if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, deadline_ns);
+        MoveNowTo(deadline_ns);
         return StopReason::kTimedOut;
       }
     } else {
@@ -185,7 +194,7 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     // Nobody came: what passed outside has passed for the model too, or the deadline would never be there.
     if (result == Sleeper::Result::kTimedOut && deadline_ns != kNoDeadline && options_.clock == ClockMode::kVirtual) {
       const int64_t slept_ns = HostMonotonicNs() - slept_since_ns;
-      now_ns_ = std::max(now_ns_, std::min(deadline_ns, now_ns_ + slept_ns));
+      MoveNowTo(std::min(deadline_ns, NowNs() + slept_ns));
     }
   }
 }
@@ -196,7 +205,8 @@ Sleeper::Result Executor::HostSleep(Sleeper& me, uint32_t ticket, int64_t timeou
   idle_.push_back(&me);
   Sleeper::Result result;
   if (has_watches()) {
-    std::vector<pollfd> fds = WatchedFds();
+    absl::InlinedVector<pollfd, 16> fds;
+    CollectWatchedFds(fds);
     if (options_.other_threads && options_.other_threads() && (timeout_ns < 0 || timeout_ns > kWatchSliceNs)) {
       timeout_ns = kWatchSliceNs;
     }
@@ -226,11 +236,10 @@ Sleeper::Result Executor::HostSleep(Sleeper& me, uint32_t ticket, int64_t timeou
   return result;
 }
 
-std::vector<pollfd> Executor::WatchedFds() const {
-  std::vector<pollfd> fds;
-  fds.reserve(watches_.size());
+template <typename Pollfds>
+void Executor::CollectWatchedFds(Pollfds& fds) const {
+  fds.clear();
   for (const HostWatch* watch : watches_) fds.push_back({watch->fd, watch->events, 0});
-  return fds;
 }
 
 void Executor::Watch(HostWatch& watch) {
@@ -246,15 +255,15 @@ void Executor::Unwatch(HostWatch& watch) {
 }
 
 void Executor::PollWatches() {
-  std::vector<pollfd> fds = WatchedFds();
+  CollectWatchedFds(polled_fds_);
   timespec no_wait = {0, 0};
-  if (RawSyscall(__NR_ppoll, fds.data(), fds.size(), &no_wait, nullptr, 0) <= 0) return;
+  if (RawSyscall(__NR_ppoll, polled_fds_.data(), polled_fds_.size(), &no_wait, nullptr, 0) <= 0) return;
   // A callback may remove its own watch or another's.
-  const std::vector<HostWatch*> watches = watches_;
-  for (size_t i = 0; i < fds.size(); ++i) {
-    if (fds[i].revents == 0) continue;
-    if (std::find(watches_.begin(), watches_.end(), watches[i]) == watches_.end()) continue;
-    watches[i]->ready(*watches[i], fds[i].revents);
+  polled_.assign(watches_.begin(), watches_.end());
+  for (size_t i = 0; i < polled_.size(); ++i) {
+    if (polled_fds_[i].revents == 0) continue;
+    if (std::find(watches_.begin(), watches_.end(), polled_[i]) == watches_.end()) continue;
+    polled_[i]->ready(*polled_[i], polled_fds_[i].revents);
   }
 }
 
@@ -274,6 +283,7 @@ void Executor::ResetAfterFork() {
   for (HostWatch* watch : watches_) watch->watched = false;
   heap_.clear();
   tie_group_.clear();
+  CountEvents();
   watches_.clear();
   idle_.clear();
   SetAlarm(kNoDeadline);

@@ -67,7 +67,7 @@ class Executor {
     absl::FunctionRef<bool()> done;
     int64_t deadline_ns = kNoDeadline;  // in NowNs() time
     // Null: signals do not end the wait.
-    const std::function<bool()>* interrupted = nullptr;
+    const absl::FunctionRef<bool()>* interrupted = nullptr;
   };
 
   struct Options {
@@ -90,7 +90,7 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // Nanoseconds since the executor was made. Moves forward only.
+  // Nanoseconds since the executor was made. Moves forward only. From any thread, without the baton.
   int64_t NowNs() const;
   // The current client or worker has used `cpu_ns` of CPU time. Virtual clock only.
   void Charge(int64_t cpu_ns);
@@ -100,7 +100,8 @@ class Executor {
   // False if it was not armed.
   bool Cancel(Event& event);
   static bool armed(const Event& event) { return event.position != Event::kIdle; }
-  bool has_events() const { return !heap_.empty() || !tie_group_.empty(); }
+  // From any thread.
+  bool has_events() const { return armed_events_.load(std::memory_order_relaxed) != 0; }
   // When the next event is due; kNoDeadline if there is none.
   int64_t NextEventNs() const;
 
@@ -135,10 +136,15 @@ class Executor {
 
  private:
   Event* Next();
+  void CountEvents() { armed_events_.store(heap_.size() + tie_group_.size(), std::memory_order_relaxed); }
   void RunNext(Event& event);
   void RunFirst();
   Sleeper::Result HostSleep(Sleeper& me, uint32_t ticket, int64_t timeout_ns);
-  std::vector<pollfd> WatchedFds() const;
+  // Virtual clock only, and not back.
+  void MoveNowTo(int64_t when_ns);
+  // Requires: the baton.
+  template <typename Pollfds>
+  void CollectWatchedFds(Pollfds& fds) const;
   void HeapUp(size_t i);
   void HeapDown(size_t i);
   void HeapRemove(size_t i);
@@ -150,15 +156,18 @@ class Executor {
   Chooser& chooser_;
   const Options options_;
   const int64_t host_start_ns_;
-  int64_t now_ns_ = 0;
+  std::atomic<int64_t> now_ns_{0};  // written with the baton held
   uint64_t next_sequence_ = 0;
   uint64_t events_run_ = 0;
   bool running_event_ = false;
   std::atomic<int64_t> alarm_ns_{kNoDeadline};
   std::vector<Event*> heap_;       // by time, then by order of arming
   std::vector<Event*> tie_group_;  // due at the same time, taken off the heap; the Chooser says which is next
+  std::atomic<size_t> armed_events_{0};
   std::vector<HostWatch*> watches_;
-  std::vector<Sleeper*> idle_;  // threads asleep on the host inside BlockUntil
+  std::vector<pollfd> polled_fds_;  // PollWatches()'s own
+  std::vector<HostWatch*> polled_;  // likewise: whose they are
+  std::vector<Sleeper*> idle_;      // threads asleep on the host inside BlockUntil
   Baton baton_;
 };
 

@@ -1,6 +1,7 @@
 #include "tools/preload/clock.h"
 
 #include <asm/prctl.h>
+#include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
 #include <linux/prctl.h>
@@ -142,6 +143,23 @@ uint64_t RealTimeStampCounter() {
   return ticks;
 }
 
+void SetCpuidWorks(bool works) { RawSyscall(__NR_arch_prctl, ARCH_SET_CPUID, works ? 1 : 0); }
+
+void EmulateCpuid(greg_t* registers) {
+  const auto leaf = static_cast<unsigned>(registers[REG_RAX]);
+  unsigned eax, ebx, ecx, edx;
+  SetCpuidWorks(true);
+  __cpuid_count(leaf, static_cast<unsigned>(registers[REG_RCX]), eax, ebx, ecx, edx);
+  SetCpuidWorks(false);
+  constexpr unsigned kPowerManagementLeaf = 0x80000007;
+  constexpr unsigned kInvariantTsc = 1u << 8;
+  if (leaf == kPowerManagementLeaf) edx &= ~kInvariantTsc;
+  registers[REG_RAX] = eax;
+  registers[REG_RBX] = ebx;
+  registers[REG_RCX] = ecx;
+  registers[REG_RDX] = edx;
+}
+
 bool OnAlternateStack() {
   stack_t stack = {};
   return RawSyscall(__NR_sigaltstack, nullptr, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
@@ -151,11 +169,18 @@ bool OnAlternateStack() {
 
 void TrapTimeStampCounter(bool trap) { RawSyscall(__NR_prctl, PR_SET_TSC, trap ? PR_TSC_SIGSEGV : PR_TSC_ENABLE); }
 
-bool EmulateTimeStampCounter(void* ucontext) {
+void TrapCpuid() { SetCpuidWorks(false); }
+
+bool EmulateInstruction(void* ucontext) {
   greg_t* const registers = static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs;
   const auto rip = static_cast<uint64_t>(registers[REG_RIP]);
   // A fault of this kind comes from an instruction that was fetched, so it can be read; what lies behind it may not be.
   const auto* const code = reinterpret_cast<const unsigned char*>(rip);
+  if (code[0] == 0x0f && code[1] == 0xa2) {
+    EmulateCpuid(registers);
+    registers[REG_RIP] += 2;
+    return true;
+  }
   const bool rdtsc = code[0] == 0x0f && code[1] == 0x31;
   const bool rdtscp = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
   if (!rdtsc && !rdtscp) return false;

@@ -44,9 +44,12 @@ timespec RealMoment(clockid_t clock, const timespec& client_moment);
 
 // The time-stamp counter, one tick a nanosecond: makes rdtsc trap in the calling thread and its descendants, or not.
 void TrapTimeStampCounter(bool trap);
-// Emulates rdtsc or rdtscp if that is where `ucontext` stands. Requires: it is of a general protection fault (SIGSEGV,
-// SI_KERNEL).
-bool EmulateTimeStampCounter(void* ucontext);
+// Makes cpuid trap, where the processor can do that: it will say that the counter's rate varies. A client that believes
+// it reads the clock by a call, which costs a hundredth of a trap. Inherited by threads and children, not through exec.
+void TrapCpuid();
+// Emulates rdtsc, rdtscp or cpuid if that is where `ucontext` stands. Requires: it is of a general protection fault
+// (SIGSEGV, SI_KERNEL).
+bool EmulateInstruction(void* ucontext);
 
 // For a scope in which the thread starts another program, whose loader reads the time-stamp counter before our handler
 // is there.

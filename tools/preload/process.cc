@@ -167,7 +167,10 @@ void Start() {
   owner_pid = new (reinterpret_cast<void*>(page)) std::atomic<long>(RawSyscall(__NR_getpid));
   CheckConfig();
   InitSignals();
-  if (config->clock == RunClock::kVirtual) TrapTimeStampCounter(true);
+  if (config->clock == RunClock::kVirtual) {
+    TrapTimeStampCounter(true);
+    TrapCpuid();
+  }
   at_quick_exit(Finish);  // the first to be registered runs last
   pthread_atfork(
       nullptr, [] { has_relatives = true; }, LookForFork);
@@ -427,7 +430,7 @@ void ExitNow(int status) {
 
 namespace {
 
-thread_local ThreadState thread_state = {};
+thread_local ThreadState thread_state AIOLAB_STATIC_TLS = {};
 
 __attribute__((constructor)) void Load() { (void)Active(); }
 

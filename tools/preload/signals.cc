@@ -151,7 +151,7 @@ void Dispatch(int signal, siginfo_t* info, void* ucontext) {
 
 void OnFault(int signal, siginfo_t* info, void* ucontext) {
   const int saved_errno = errno;
-  if (signal == SIGSEGV && info->si_code == SI_KERNEL && VirtualClock() && EmulateTimeStampCounter(ucontext)) {
+  if (signal == SIGSEGV && info->si_code == SI_KERNEL && VirtualClock() && EmulateInstruction(ucontext)) {
     errno = saved_errno;
     return;
   }

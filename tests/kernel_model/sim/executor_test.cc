@@ -171,7 +171,8 @@ TEST_F(ExecutorTest, ASignalEndsAnInterruptibleWait) {
                 },
                 const_cast<pthread_t*>(&waiter)),
             0);
-  const std::function<bool()> never = [] { return false; };
+  const auto look = [] { return false; };
+  const absl::FunctionRef<bool()> never = look;
   executor.Enter();
   EXPECT_EQ(executor.BlockUntil(me_, {.done = [] { return false; }, .interrupted = &never}),
             Executor::StopReason::kInterrupted);
@@ -235,7 +236,8 @@ TEST_F(ExecutorTest, ASignalJustBeforeAPollOfTheHostEndsTheWait) {
   ASSERT_EQ(pipe(pipe_fds), 0);
   Executor::HostWatch watch{.fd = pipe_fds[0], .events = POLLIN, .ready = [](Executor::HostWatch&, short) {}};
   executor.Watch(watch);
-  const std::function<bool()> interrupted = [] { return was_interrupted.load(); };
+  const auto look = [] { return was_interrupted.load(); };
+  const absl::FunctionRef<bool()> interrupted = look;
   executor.Enter();
   alarm(5);
   EXPECT_EQ(executor.BlockUntil(me_, {.done = [] { return false; }, .interrupted = &interrupted}),

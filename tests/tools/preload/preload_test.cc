@@ -100,6 +100,12 @@ TEST_F(PreloadTest, ClocksAndSleepsAreTheModels) {
   EXPECT_EQ(Probe("clocks").result.out, first.result.out);
 }
 
+// A client that trusts the counter reads it without a call, and each such look is a trap.
+TEST_F(PreloadTest, TheProcessorDoesNotCallItsTimeStampCounterSteady) {
+  const AiolabRun run = Probe("cpuid");
+  EXPECT_EQ(run.result.status, 0) << run.result.out;
+}
+
 TEST_F(PreloadTest, AThreadThatIsNoClientHasAClockToo) {
   const AiolabRun run = Probe("threads");
   EXPECT_EQ(run.result.status, 0) << run.result.out;

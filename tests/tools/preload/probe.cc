@@ -1,5 +1,7 @@
 // A client that looks at the system from where the preload library stands: its clocks, signals, files and ends. The
 // first argument says which look; it prints what it sees, and exits with 0 if that is right.
+#include <asm/prctl.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -86,6 +88,25 @@ int Clocks() {
   EXPECT(passed > 3600'000'000'000 && passed < 3700'000'000'000);
   printf("%ld %ld %ld\n", static_cast<long>(passed), static_cast<long>(Now(CLOCK_REALTIME)),
          static_cast<long>(Now(CLOCK_PROCESS_CPUTIME_ID)));
+  return 0;
+}
+
+// What cpuid says under the model is what the processor says, but for the counter whose rate never varies.
+int Cpuid() {
+  NewContext();
+  if (syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 1) return 0;  // it cannot be trapped here
+  for (const unsigned leaf : {0x0u, 0x1u, 0x7u, 0x80000000u, 0x80000007u}) {
+    unsigned shown[4];
+    unsigned real[4];
+    __cpuid_count(leaf, 0, shown[0], shown[1], shown[2], shown[3]);
+    EXPECT(syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1) == 0);
+    __cpuid_count(leaf, 0, real[0], real[1], real[2], real[3]);
+    EXPECT(syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) == 0);
+    constexpr unsigned kInitialApicId = 0xffu << 24;  // of the CPU that this runs on by chance
+    if (leaf == 0x1) shown[1] = (shown[1] & ~kInitialApicId) | (real[1] & kInitialApicId);
+    if (leaf == 0x80000007) real[3] &= ~(1u << 8);
+    EXPECT(memcmp(shown, real, sizeof(real)) == 0);
+  }
   return 0;
 }
 
@@ -327,6 +348,7 @@ int main(int argc, char** argv) {
   const std::string look = argc > 1 ? argv[1] : "";
   alarm(0);
   if (look == "clocks") return Clocks();
+  if (look == "cpuid") return Cpuid();
   if (look == "threads") return Threads();
   if (look == "signals") return Signals();
   if (look == "faults") return Faults();
