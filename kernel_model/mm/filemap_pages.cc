@@ -82,7 +82,7 @@ ssize_t filemap_read_pages(kiocb* iocb, iov_iter* to, address_space& mapping) {
     const size_t copied = copy_to_iter(page->bytes + offset, bytes, to);
     iocb->ki_pos += static_cast<loff_t>(copied);
     if ((iocb->ki_flags & IOCB_DONTCACHE) == 0) page->dropbehind = false;
-    if (page->dropbehind && !page->dirty && !page->writeback && offset + copied == kPageSize) {
+    if (page->dropbehind && !page->dirty && !page->writeback) {
       filemap_remove_folio(page);
     } else {
       folio_mark_accessed(page);
