@@ -1,11 +1,13 @@
 // Thousands of reads and writes of every kind against a string that says what the file has to be.
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/kernel_model/mm/paged_file.h"
@@ -144,6 +146,46 @@ TEST_P(PageCacheModelTest, TheFileIsWhatWasWrittenAndSoIsTheDiskAfterFsync) {
     Truncate(0);
     for (char*& buffer : buffers_) free(buffer);
     buffers_.clear();
+  }
+  EXPECT_EQ(findings_.size(), 0u);
+}
+
+// They meet on pages, on the inode lock and at the dirty limit, with an fsync and direct reads in between.
+TEST_P(PageCacheModelTest, ManyRequestsAtOnceAllEndAndTheFileIsTheirSum) {
+  constexpr size_t kPieces = 30;
+  constexpr size_t kBytes = 6000;
+  FillFile(kPieces * kBytes / kPageSize + 1);
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Dice dice(seed);
+    std::vector<iocb> requests;
+    expected_.clear();
+    for (size_t piece = 0; piece < kPieces; ++piece) {
+      const std::string text(kBytes, static_cast<char>('A' + dice.Below(26)));
+      expected_ += text;
+      char* const buffer = Buffer(kBytes);
+      memcpy(buffer, text.data(), kBytes);
+      requests.push_back(Request(IOCB_CMD_PWRITE, buffered_, buffer, kBytes, static_cast<int64_t>(piece * kBytes), 0));
+    }
+    for (size_t page = 0; page < 40; page += 8) {
+      requests.push_back(
+          Request(IOCB_CMD_PREAD, direct_, Buffer(kPageSize), kPageSize, static_cast<int64_t>(page * kPageSize), 0));
+    }
+    requests.push_back(Request(IOCB_CMD_FSYNC, buffered_, nullptr, 0, 0));
+    std::vector<iocb*> batch;
+    for (iocb& request : requests) {
+      batch.insert(batch.begin() + static_cast<std::ptrdiff_t>(dice.Below(batch.size() + 1)), &request);
+    }
+    const auto nr = static_cast<long>(batch.size());
+    ASSERT_EQ(kernel_.io_submit(ctx_, nr, batch.data()), nr);
+    std::vector<io_event> events(batch.size());
+    ASSERT_EQ(kernel_.io_getevents(ctx_, nr, nr, events.data(), nullptr), nr);
+    for (const io_event& event : events) {
+      ASSERT_EQ(event.res, static_cast<int64_t>(reinterpret_cast<const iocb*>(event.obj)->aio_nbytes));
+    }
+    std::string read(expected_.size(), '-');
+    ASSERT_EQ(Read(buffered_, &read, 0), static_cast<int64_t>(expected_.size()));
+    ASSERT_TRUE(read == expected_) << "seed " << seed;
+    machine_.DropCaches();
   }
   EXPECT_EQ(findings_.size(), 0u);
 }
