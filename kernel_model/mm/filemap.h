@@ -165,7 +165,7 @@ bool filemap_range_needs_writeback(const address_space& mapping, uint64_t first,
 bool filemap_range_has_page(const address_space& mapping, uint64_t first, uint64_t last);
 // Writes the dirty pages of [first, last] and sleeps, or leaves state->wait (-EIOCBRETRY, then call it again with the
 // same state), until what was dirty at the call is on the device. 0, or -EIO when the sleep failed. It leaves errors of
-// writing for filemap_check_errors. The device's cache is not flushed.
+// writing for filemap_check_wb_err. The device's cache is not flushed.
 int filemap_write_and_wait_range(address_space& mapping, uint64_t first, uint64_t last, fsync_state* state);
 // The same for fsync: 0, -EIOCBRETRY, or the error that this file has to be told of, once.
 int file_write_and_wait_range(file* filp, uint64_t first, uint64_t last, fsync_state* state);

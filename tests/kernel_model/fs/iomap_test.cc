@@ -72,6 +72,36 @@ TEST_F(DirectFileTest, AReadIsShortAtTheEndOfTheFile) {
   EXPECT_EQ(Read(fd, &read, 12288), 0);
 }
 
+// As on ext4: a buffered read leaves the rest of its buffer alone, a direct one does not.
+TEST_F(DirectFileTest, AReadAcrossTheEndFillsTheRestOfItsBufferWithZeros) {
+  FillFile(1);
+  char* const buffer = Buffer(3 * kPageSize);
+  EXPECT_EQ(ResultOf(Request(IOCB_CMD_PREAD, OpenDirect(), buffer, 3 * kPageSize, 0)), 4096);
+  EXPECT_EQ(std::string(buffer, 3 * kPageSize), PageOf('a') + std::string(8192, '\0'));
+}
+
+// The writer before it waits for its page with the lock; a direct request sleeps for it in io_submit.
+TEST_F(DirectFileTest, AWriteWaitsInIoSubmitForAnInodeLockThatIsTaken) {
+  FillFile(2);
+  char byte = 'x';
+  iocb partial = Request(IOCB_CMD_PWRITE, Open(O_RDWR), &byte, 1, 10);
+  ASSERT_EQ(Submit(partial), 1);
+  iocb direct = WriteRequest(OpenDirect(), PageOf('X'), 4096);
+  ASSERT_EQ(Submit(direct), 1);
+  io_event event;
+  timespec at_once = {};
+  EXPECT_EQ(kernel_.io_getevents(ctx_, 1, 1, &event, &at_once), 1);
+  EXPECT_EQ(event.obj, reinterpret_cast<uint64_t>(&partial));
+  EXPECT_EQ(Reap(), 4096);
+}
+
+TEST_F(DirectFileTest, ALargeRequestIsSeveralTransfers) {
+  FillFile(600);
+  std::string read(600 * kPageSize, '-');
+  EXPECT_EQ(Read(OpenDirect(), &read, 0), 2457600);
+  EXPECT_THAT(disk_.log, ElementsAre("R 0+2048", "R 2048+2048", "R 4096+704"));
+}
+
 // Where no device is asked, nothing has to be aligned.
 TEST_F(DirectFileTest, WhatIsNotAlignedIsEinvalUnlessItLiesInAHoleOrBehindTheEnd) {
   FillFile(2);
