@@ -195,6 +195,7 @@ bool WaitForTag(request_queue& q, bio* bio) {
 
 void blk_mq_tag_freed(request_queue& q) {
   blk_mq_tags& tags = TagsForRequests(q);
+  if (q.kernel.bug == SeededBug::kLostTagWaiter) return;
   while (!tags.free.empty() && !list_empty(&q.waiting_bios)) {
     bio* const next = list_entry(q.waiting_bios.next, bio, bi_list);
     list_del_init(&next->bi_list);

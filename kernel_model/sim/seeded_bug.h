@@ -13,6 +13,12 @@ enum class SeededBug {
   kLostKick,
   // blk_finish_plug forgets what lies in the plug.
   kPlugNeverFlushed,
+  // A freed tag does not send on the bios that wait for one.
+  kLostTagWaiter,
+  // The disk ends a FLUSH and keeps in its volatile cache what was there.
+  kFlushKeepsCache,
+  // The disk puts a write with FUA into its volatile cache.
+  kFuaInCache,
 };
 
 struct SeededBugEntry {
@@ -25,6 +31,9 @@ inline constexpr SeededBugEntry kSeededBugs[] = {
     {"none", SeededBug::kNone, "the model as it should be"},
     {"lost-kick", SeededBug::kLostKick, "a wake-up that comes while the worker is queued is dropped"},
     {"plug-never-flushed", SeededBug::kPlugNeverFlushed, "blk_finish_plug forgets the plugged bios"},
+    {"lost-tag-waiter", SeededBug::kLostTagWaiter, "a freed tag does not send on the bios that wait for one"},
+    {"flush-keeps-cache", SeededBug::kFlushKeepsCache, "a FLUSH ends, but what was cached is not durable"},
+    {"fua-in-cache", SeededBug::kFuaInCache, "a write with FUA ends in the volatile cache"},
 };
 
 // Null for an unknown name.
