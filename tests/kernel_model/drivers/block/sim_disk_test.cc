@@ -1,6 +1,7 @@
 #include "kernel_model/drivers/block/sim_disk.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <string>
@@ -66,11 +67,27 @@ TEST_F(SimDiskTest, DiscardedAndZeroedSectorsReadZero) {
   }
 }
 
-TEST_F(SimDiskTest, ADiskOf16TiBCostsMemoryForWhatWasWritten) {
-  SimDisk disk(machine_.kernel(), {.size_bytes = uint64_t{16} << 40});
-  constexpr uint64_t kStride = (uint64_t{16} << 40) / SECTOR_SIZE / 1000 / 8 * 8;
-  for (uint64_t i = 0; i < 1000; ++i) EXPECT_EQ(Write(disk, i * kStride, std::string(512, 'w')), 0);
+// The bytes, and what the volatile cache remembers of them.
+TEST_F(SimDiskTest, ADiskOf1TiBCostsMemoryForTheThousandChunksThatWereWritten) {
+  SimDisk disk(machine_.kernel(), *FindSimDiskPreset("nvme"));
+  constexpr uint64_t kStride = (uint64_t{1} << 40) / SECTOR_SIZE / 1000 / 8 * 8;
+  const size_t before = mallinfo2().uordblks;
+  for (uint64_t i = 0; i < 1000; ++i) EXPECT_EQ(Write(disk, i * kStride, std::string(4096, 'w')), 0);
+  const size_t unflushed = mallinfo2().uordblks - before;
+  EXPECT_EQ(Flush(disk), 0);
+  const size_t flushed = mallinfo2().uordblks - before;
   EXPECT_EQ(disk.bytes().chunks(), 1000u);
+  EXPECT_LT(unflushed, size_t{10} << 20);
+  EXPECT_LT(flushed, size_t{5} << 20);
+}
+
+TEST_F(SimDiskTest, TheLastSectorsOfADiskOf16TiBAreThere) {
+  const absl::StatusOr<SimDiskParameters> parameters = ParseSimDisk("hdd,size=16T");
+  ASSERT_TRUE(parameters.ok()) << parameters.status();
+  SimDisk disk(machine_.kernel(), *parameters);
+  const sector_t last = disk.bd_nr_sectors - 8;
+  EXPECT_EQ(Write(disk, last, std::string(4096, 'w')), 0);
+  EXPECT_EQ(Read(disk, last, 4096), std::string(4096, 'w'));
 }
 
 // --- The overlay of bad sectors.
