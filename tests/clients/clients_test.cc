@@ -77,6 +77,7 @@ INSTANTIATE_TEST_SUITE_P(All, ClientTest,
                                          Client{"eventfd_ppoll", {"--blocks=500", "--depth=33"}},
                                          Client{"fork_and_threads", {"--blocks=50", "--children=5", "--depth=9"}},
                                          Client{"dlopen_libaio", {"--blocks=500", "--depth=33"}},
+                                         Client{"old_libaio", {"--blocks=100"}},
                                          Client{"closes_all_fds", {"--blocks=200", "--depth=1"}}),
                          [](const auto& info) { return std::string(info.param.name); });
 

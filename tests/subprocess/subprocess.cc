@@ -71,7 +71,7 @@ ProgramResult RunProgram(const std::vector<std::string>& argv, const ProgramOpti
 }
 
 std::pair<std::string, std::string> SanitizerEnvironment() {
-  return {"ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0:handle_segv=0"};
+  return {"ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0"};
 }
 
 std::vector<std::pair<std::string, std::string>> PreloadEnvironment(const std::string& library) {

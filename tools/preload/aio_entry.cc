@@ -10,6 +10,7 @@
 #include "tools/preload/clock.h"
 #include "tools/preload/descriptors.h"
 #include "tools/preload/life.h"
+#include "tools/preload/old_abi.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
@@ -32,6 +33,7 @@ AioSyscalls& KernelOrHost(bool setup = false) {
 
 long IoSetup(unsigned nr_events, aio_context_t* ctxp) {
   if (Active()) ApplyAioMaxNr();
+  FindUsersOfOldAbi();
   const ScopedSignalDelivery signals;
   return KernelOrHost(/*setup=*/true).io_setup(nr_events, ctxp);
 }
@@ -315,10 +317,22 @@ INTERPOSE(int, io_submit, (aio_context_t ctx, long nr, iocb** iocbpp)) {
 }
 
 INTERPOSE(int, io_cancel, (aio_context_t ctx, iocb* request, io_event* result)) {
+  if (UsesOldAbi(__builtin_return_address(0), OldFunction::kIoCancel)) {
+    io_event event;
+    return static_cast<int>(IoCancel(ctx, request, &event));
+  }
   return static_cast<int>(IoCancel(ctx, request, result));
 }
 
 INTERPOSE(int, io_getevents, (aio_context_t ctx, long min_nr, long nr, io_event* events, timespec* timeout)) {
+  if (UsesOldAbi(__builtin_return_address(0), OldFunction::kIoGetevents)) {
+    // (ctx, nr, events, timeout), and the timeout stays as it is.
+    const auto* old_timeout = reinterpret_cast<const timespec*>(events);
+    timespec copy = {};
+    if (old_timeout != nullptr && ReadUser(old_timeout, &copy) != 0) return -EFAULT;
+    return static_cast<int>(
+        IoGetevents(ctx, 1, min_nr, reinterpret_cast<io_event*>(nr), old_timeout == nullptr ? nullptr : &copy));
+  }
   return static_cast<int>(IoGetevents(ctx, min_nr, nr, events, timeout));
 }
 

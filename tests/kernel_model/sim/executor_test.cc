@@ -111,6 +111,27 @@ TEST_F(ExecutorTest, ADeadlinePassesInVirtualTimeAtOnce) {
   EXPECT_EQ(executor_.NowNs(), 3'600'000'000'000);
 }
 
+// Between two events, once at its time and again when it says; a wait goes on behind it.
+TEST_F(ExecutorTest, TheAlarmGoesOffInOrderAndEndsNoWait) {
+  Executor* at = nullptr;
+  std::vector<int64_t> alarms;
+  Executor executor(chooser_, {.on_alarm = [&] {
+                      alarms.push_back(at->NowNs());
+                      return alarms.size() == 1 ? int64_t{150} : kNoDeadline;
+                    }});
+  at = &executor;
+  Noted one(log_, 1), two(log_, 2);
+  executor.At(one, 100);
+  executor.At(two, 200);
+  executor.SetAlarm(50);
+  executor.Enter();
+  EXPECT_EQ(executor.BlockUntil(me_, {.done = [&] { return log_.size() == 2; }}), Executor::StopReason::kDone);
+  executor.Leave();
+  EXPECT_THAT(alarms, ElementsAre(50, 150));
+  EXPECT_THAT(log_, ElementsAre(1, 2));
+  EXPECT_EQ(executor.alarm_ns(), kNoDeadline);
+}
+
 TEST_F(ExecutorTest, AWaitThatNothingCanEndIsReported) {
   std::string told;
   Executor executor(chooser_, {.on_stuck =

@@ -45,7 +45,7 @@ TEST_P(ClientUnderModelTest, EndsWell) {
 INSTANTIATE_TEST_SUITE_P(All, ClientUnderModelTest,
                          testing::Combine(testing::Values("ring_spinner", "sleepy_poller", "four_and_two",
                                                           "eventfd_ppoll", "fork_and_threads", "dlopen_libaio",
-                                                          "closes_all_fds"),
+                                                          "closes_all_fds", "old_libaio"),
                                           testing::Values("retry", "mainline"), testing::Values("virtual", "host")),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param) + "_" +

@@ -1,4 +1,6 @@
 // Programs that were never meant for a model, as the distribution ships them.
+#include <signal.h>
+
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +28,12 @@ class ProgramsTest : public testing::Test {
                    {"fio", "--name=job", "--ioengine=libaio", "--iodepth=32", "--rw=randwrite", "--bs=4k",
                     "--size=" + size, "--verify=crc32c", "--verify_fatal=1", "--group_reporting"});
     return options;
+  }
+
+  AiolabRun SignalProbe(const std::vector<std::string>& how) {
+    std::vector<std::string> client = {RunfilePath("tests/tools/preload/signal_probe")};
+    client.insert(client.end(), how.begin(), how.end());
+    return Run({}, client);
   }
 
   const std::string directory_ = NewTestDirectory();
@@ -119,6 +127,23 @@ TEST_F(ProgramsTest, AnotherProgramInItsPlaceLeavesAReport) {
   EXPECT_EQ(run.result.status, 11);
   ASSERT_TRUE(run.report.is_object()) << run.result.err;
   EXPECT_FALSE(run.report["processes"][0].value("token", "").empty()) << run.result.err;
+}
+
+// exec keeps a timer. The other program's time is real.
+TEST_F(ProgramsTest, AnAlarmOutlivesExec) {
+  EXPECT_EQ(SignalProbe({"exec", "sleep 10; exit 5"}).result.status, 128 + SIGALRM);
+}
+
+TEST_F(ProgramsTest, AnotherProgramHasDefaultActionsAndKeepsWhatIsIgnored) {
+  EXPECT_EQ(SignalProbe({"exec", "kill -INT $$; exit 5"}).result.status, 128 + SIGINT);
+  EXPECT_EQ(SignalProbe({"exec", "kill -TERM $$; exit 5"}).result.status, 5);
+}
+
+TEST_F(ProgramsTest, AReplayWithoutAContextIsSaid) {
+  const std::string token = SignalProbe({"ends_with", "0"}).report["processes"][0].value("token", "");
+  const AiolabRun run = RunUnderAiolab({"--report=text", "--replay=" + token}, {"true"}, directory_);
+  EXPECT_EQ(run.result.status, 0);
+  EXPECT_THAT(run.result.err, HasSubstr("the replay token was not used"));
 }
 
 TEST_F(ProgramsTest, SysbenchRuns) {

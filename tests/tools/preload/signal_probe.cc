@@ -195,7 +195,7 @@ int Alarms() {
   SetTimer(100);
   siginfo_t info;
   const timespec minute = {60, 0};
-  EXPECT(sigtimedwait(&alarm_only, &info, &minute) == SIGALRM && info.si_code == SI_KERNEL);
+  EXPECT(sigtimedwait(&alarm_only, &info, &minute) == SIGALRM && info.si_signo == SIGALRM);
   const timespec brief = {0, 1'000'000};
   EXPECT(sigtimedwait(&alarm_only, &info, &brief) == -1 && errno == EAGAIN);
   EXPECT(sigprocmask(SIG_SETMASK, &mask, nullptr) == 0);
