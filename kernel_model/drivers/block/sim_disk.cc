@@ -1,5 +1,11 @@
 #include "kernel_model/drivers/block/sim_disk.h"
 
+#include <errno.h>
+
+#include <cstring>
+
+#include "kernel_model/mm/uaccess.h"
+
 namespace aiolab {
 namespace {
 
@@ -43,12 +49,42 @@ void SimDisk::submit(bio* bio) {
   kernel_.executor.At(*completion.release(), kernel_.executor.NowNs() + takes_ns);
 }
 
+// 0, -EIO beyond the end, or -EFAULT if the client's memory has gone away.
+int SimDisk::Transfer(const bio& bio) {
+  const uint64_t sectors = bio.bi_size >> SECTOR_SHIFT;
+  const uint64_t capacity = parameters_.size_bytes >> SECTOR_SHIFT;
+  if (bio.bi_sector > capacity || sectors > capacity - bio.bi_sector) return -EIO;
+  const blk_opf_t op = req_op(bio.bi_opf);
+  if (op == REQ_OP_DISCARD || op == REQ_OP_WRITE_ZEROES) {
+    bytes_.Zero(bio.bi_sector, sectors);
+    return 0;
+  }
+  sector_t sector = bio.bi_sector;
+  for (const bio_vec& vec : bio.bi_io_vec) {
+    if (vec.bv_base != nullptr) {
+      staging_.resize(vec.bv_len);
+      if (op == REQ_OP_READ) bytes_.Read(sector, absl::MakeSpan(staging_));
+      void* const to = op == REQ_OP_READ ? vec.bv_base : staging_.data();
+      const void* const from = op == REQ_OP_READ ? staging_.data() : vec.bv_base;
+      if (!vec.bv_user) {
+        memcpy(to, from, vec.bv_len);
+      } else if (CopyPinned(to, from, vec.bv_len) != 0) {
+        return -EFAULT;
+      }
+      if (op == REQ_OP_WRITE) bytes_.Write(sector, staging_);
+    }
+    sector += vec.bv_len >> SECTOR_SHIFT;
+  }
+  return 0;
+}
+
 void SimDisk::Complete(Executor::Event& event) {
   auto& completion = static_cast<Completion&>(event);
   SimDisk& disk = *completion.disk;
   bio* const done = completion.done;
   disk.idle_completions_.emplace_back(&completion);
   ScopedCurrent in_interrupt(disk.kernel_.irq);
+  done->bi_status = disk.Transfer(*done);
   TRACE_EVENT("block_rq_complete", {{"bio", done->bi_id}, {"req", done->bi_request}, {"error", done->bi_status}});
   done->bi_end_io(done);
 }

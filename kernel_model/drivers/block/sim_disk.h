@@ -1,13 +1,18 @@
-// A disk that exists only as the time that it takes: each bio completes after a latency that the Chooser picks from the
-// device's distribution. It holds no bytes; the files behind the bios do.
+// A disk: bytes, and the time that it takes to move them. Each bio completes after a latency that the Chooser picks
+// from the device's distribution.
+//
+// The bytes of a bio move when it completes, written ones too: until then its memory must stay. A bio whose bv_base is
+// null, or that has no bio_vec, takes the time and moves nothing.
 #ifndef KERNEL_MODEL_DRIVERS_BLOCK_SIM_DISK_H_
 #define KERNEL_MODEL_DRIVERS_BLOCK_SIM_DISK_H_
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "kernel_model/block/blkdev.h"
+#include "kernel_model/drivers/block/sector_store.h"
 
 namespace aiolab {
 
@@ -22,6 +27,8 @@ struct SimDiskParameters {
   SimDiskLatency read = {60'000, 20'000};
   SimDiskLatency write = {15'000, 10'000};
   SimDiskLatency flush = {150'000, 100'000};
+  // Beyond it a bio fails with -EIO. The default has room for any file of the host that bios only time.
+  uint64_t size_bytes = uint64_t{1} << 62;
 };
 
 class SimDisk : public block_device {
@@ -31,15 +38,21 @@ class SimDisk : public block_device {
 
   void submit(bio* bio) override;
 
+  // The bytes as the next read would find them.
+  const SectorStore& bytes() const { return bytes_; }
+
  private:
   struct Completion : Executor::Event {
     SimDisk* disk;
     bio* done;
   };
   static void Complete(Executor::Event& event);
+  int Transfer(const bio& bio);
 
   kernel_state& kernel_;
   const SimDiskParameters parameters_;
+  SectorStore bytes_;
+  std::string staging_;                                        // bytes on their way between a bio's memory and bytes_
   std::vector<std::unique_ptr<Completion>> idle_completions_;  // kept, so that a bio costs no allocation
 };
 
