@@ -180,8 +180,6 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
   return 0;
 }
 
-int inode::truncate(loff_t) { return -EINVAL; }
-
 ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   if (from->count == 0) return 0;
   // A retried request goes on where it was, and what it has written counts.

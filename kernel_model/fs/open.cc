@@ -53,6 +53,18 @@ int CheckFlags(unsigned flags) {
   return 0;
 }
 
+int Permission(inode& node, bool write) {
+  return node.i_op != nullptr && node.i_op->permission != nullptr ? node.i_op->permission(node, write) : 0;
+}
+
+int Truncate(inode& node, loff_t size) {
+  iattr attr;
+  attr.ia_valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME;
+  attr.ia_size = size;
+  attr.ia_mtime = attr.ia_ctime = current_time();
+  return notify_change(node, attr);
+}
+
 // Whether what was found may be opened so.
 int MayOpen(const FileTree::Place& place, unsigned flags) {
   inode& node = *place.node;
@@ -63,7 +75,7 @@ int MayOpen(const FileTree::Place& place, unsigned flags) {
     return -ENOTDIR;
   }
   if ((flags & O_PATH) != 0) return 0;
-  if (const int error = node.permission(writes); error != 0) return error;
+  if (const int error = Permission(node, writes); error != 0) return error;
   if ((flags & O_DIRECT) != 0 && (node.i_fmode & FMODE_CAN_ODIRECT) == 0) return -EINVAL;
   return 0;
 }
@@ -110,7 +122,7 @@ long sys_openat(int dirfd, const char* user_path, int signed_flags, mode_t mode)
   }
   if (const int error = MayOpen(place, flags); error != 0) return error;
   if ((flags & O_TRUNC) != 0 && S_ISREG(place.node->i_mode)) {
-    if (const int error = place.node->truncate(0); error != 0) return error;
+    if (const int error = Truncate(*place.node, 0); error != 0) return error;
   }
   return files.Install(NewFile(place.node, flags), close_on_exec);
 }
@@ -125,7 +137,7 @@ long sys_unlinkat(int dirfd, const char* user_path, int flags) {
   if ((flags & AT_REMOVEDIR) != 0) return is_directory ? -EBUSY : -ENOTDIR;
   if (is_directory) return -EISDIR;
   if (place.slash_at_end) return -ENOTDIR;
-  if (!S_ISREG(place.node->i_mode) || place.node->permission(/*write=*/true) != 0) return -EPERM;
+  if (!S_ISREG(place.node->i_mode) || Permission(*place.node, /*write=*/true) != 0) return -EPERM;
   current_files().tree().Remove(place);
   return 0;
 }
@@ -205,7 +217,7 @@ long sys_ftruncate(int fd, loff_t length) {
   FileRef filp = fdget(fd);
   if (!filp) return -EBADF;
   if (!S_ISREG(filp->f_inode->i_mode) || (filp->f_mode & FMODE_WRITE) == 0) return -EINVAL;
-  return filp->f_inode->truncate(length);
+  return Truncate(*filp->f_inode, length);
 }
 
 }  // namespace aiolab

@@ -25,6 +25,7 @@ struct block_device;
 struct kernel_state;
 struct mm_struct;
 struct files_struct;
+struct fs_struct;
 
 struct task_struct {
   kernel_state* kernel = nullptr;
@@ -32,6 +33,7 @@ struct task_struct {
   int cpu = 0;                     // where it runs now, 0..nr_cpus-1
   mm_struct* mm = nullptr;         // whose memory user copies mean; null in an interrupt and in a worker without use_mm
   files_struct* files = nullptr;   // whose fds fget means
+  fs_struct* fs = nullptr;         // which names it sees, and from where; null in workers and interrupts
   blk_plug* plug = nullptr;        // bios held back until blk_finish_plug or until the task sleeps
   Sleeper sleeper;                 // where its thread waits on the host
   std::atomic<bool> sigpending{};  // a signal wants to end an interruptible sleep
@@ -72,7 +74,9 @@ struct kernel_state {
   task_struct irq;          // what interrupts run as
   kernel_stats stats;
   block_device* disk = nullptr;  // the machine's one disk
-  int forks = 0;                 // how many forks lie between this process and the one that made the machine
+  // The date at executor time 0, in nanoseconds of Unix time: 2026-01-01 00:00:00 UTC, so that runs repeat.
+  int64_t realtime_start_ns = 1'767'225'600'000'000'000;
+  int forks = 0;  // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
 };

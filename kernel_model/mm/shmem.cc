@@ -32,28 +32,34 @@ struct shmem_inode_info : inode {
     mapping.readahead = backing.readahead;
     mapping.direct_IO = backing.direct_IO;
   }
-  int truncate(loff_t size) override;
-
   address_space mapping;
   std::map<uint64_t, std::unique_ptr<std::array<char, kPageSize>>> pages;  // by index; one that is absent is a hole
 };
 
 shmem_inode_info& SHMEM_I(inode& node) { return static_cast<shmem_inode_info&>(node); }
 
-int shmem_inode_info::truncate(loff_t size) {
-  if (const int error = inode_newsize_ok(*this, size); error != 0) return error;
-  if (size < i_size) {
+void shmem_truncate(shmem_inode_info& info, loff_t size) {
+  if (size < info.i_size) {
     const uint64_t offset = static_cast<uint64_t>(size) % kPageSize;
     const uint64_t first_gone = (static_cast<uint64_t>(size) + kPageSize - 1) >> kPageShift;
-    pages.erase(pages.lower_bound(first_gone), pages.end());
+    info.pages.erase(info.pages.lower_bound(first_gone), info.pages.end());
     // What lies behind the end has to be zero when the file grows again.
-    const auto last = pages.find(static_cast<uint64_t>(size) >> kPageShift);
-    if (offset != 0 && last != pages.end()) memset(last->second->data() + offset, 0, kPageSize - offset);
-    i_blocks = pages.size() * kBlocksPerPage;
+    const auto last = info.pages.find(static_cast<uint64_t>(size) >> kPageShift);
+    if (offset != 0 && last != info.pages.end()) memset(last->second->data() + offset, 0, kPageSize - offset);
+    info.i_blocks = info.pages.size() * kBlocksPerPage;
   }
-  i_size = size;
+  info.i_size = size;
+}
+
+int shmem_setattr(inode& node, const iattr& attr) {
+  if ((attr.ia_valid & ATTR_SIZE) != 0) shmem_truncate(SHMEM_I(node), attr.ia_size);
+  setattr_copy(node, attr);
   return 0;
 }
+
+constexpr inode_operations shmem_inode_operations = {
+    .setattr = shmem_setattr,
+};
 
 ssize_t shmem_read_range(kiocb* iocb, iov_iter* iter, size_t n) {
   shmem_inode_info& info = SHMEM_I(*iocb->ki_filp->f_inode);
@@ -159,6 +165,7 @@ constexpr file_operations shmem_file_operations = {
 std::shared_ptr<inode> shmem_get_inode(mode_t mode, const shmem_backing& backing) {
   auto info = std::make_shared<shmem_inode_info>(backing);
   info->i_mode = mode;
+  info->i_op = &shmem_inode_operations;
   info->i_fop = &shmem_file_operations;
   info->i_fmode = FMODE_CAN_ODIRECT;
   return info;
