@@ -67,6 +67,7 @@ int import_single_range(void* buf, size_t len, iov_iter* iter) {
   iter->segment_offset = 0;
   iter->count = len;
   iter->done = 0;
+  iter->mm = current().mm;
   iter->pinned = false;
   return 0;
 }
@@ -76,6 +77,7 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
   iter->segment = 0;
   iter->segment_offset = 0;
   iter->count = iter->done = 0;
+  iter->mm = current().mm;
   iter->pinned = false;
   if (nr_segs == 0) return 0;
   if (nr_segs > static_cast<size_t>(kUioMaxIov)) return -EINVAL;
@@ -94,6 +96,7 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
 }
 
 size_t copy_to_iter(const void* from, size_t n, iov_iter* iter) {
+  BUG_ON(!iter->pinned && current().mm != iter->mm);
   return ForEachPiece(iter, n, [from, pinned = iter->pinned](char* user, size_t piece, size_t done) {
     const char* const source = static_cast<const char*>(from) + done;
     return piece - (pinned ? CopyPinned(user, source, piece) : copy_to_user(user, source, piece));
@@ -101,6 +104,7 @@ size_t copy_to_iter(const void* from, size_t n, iov_iter* iter) {
 }
 
 size_t copy_from_iter(void* to, size_t n, iov_iter* iter) {
+  BUG_ON(!iter->pinned && current().mm != iter->mm);
   return ForEachPiece(iter, n, [to, pinned = iter->pinned](char* user, size_t piece, size_t done) {
     char* const destination = static_cast<char*>(to) + done;
     return piece - (pinned ? CopyPinned(destination, user, piece) : copy_from_user(destination, user, piece));
@@ -126,6 +130,7 @@ void iov_iter_advance(iov_iter* iter, size_t n) {
 
 void iov_iter_revert(iov_iter* iter, size_t n) {
   iter->count += n;
+  iter->done -= n;
   while (n > iter->segment_offset) {
     n -= iter->segment_offset;
     iter->segment_offset = iter->segments[--iter->segment].iov_len;
@@ -179,6 +184,9 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
   iocb->ki_flags |= kiocb_flags;
   return 0;
 }
+
+kiocb_progress::kiocb_progress() = default;
+kiocb_progress::~kiocb_progress() = default;
 
 ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   if (from->count == 0) return 0;
