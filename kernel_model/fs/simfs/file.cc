@@ -46,7 +46,7 @@ ssize_t simfs_write_iter(kiocb* iocb, iov_iter* from) {
   const size_t refused = from->count - allowed;
   from->count -= refused;
   const ssize_t result = generic_file_write_iter(iocb, from);
-  from->count += refused;
+  if (result != -EIOCBQUEUED) from->count += refused;
   if (result > 0 || result == -EIOCBQUEUED || result == -EIOCBRETRY) {
     file_update_time(iocb->ki_filp);
     fs.Touch(node, /*data=*/false);

@@ -108,6 +108,7 @@ int simfs_tmpfile(inode& dir, mode_t mode, std::shared_ptr<inode>* made) {
 
 int simfs_link(inode& dir, absl::string_view name, inode& target) {
   Simfs& fs = SIMFS_SB(dir);
+  if (S_ISBLK(target.i_mode)) return -EPERM;  // a node of AddNode()
   if (target.i_nlink >= kLinksMax) return -EMLINK;
   if (const int error = fs.RoomForRecords(EntryBytes(name)); error != 0) return error;
   ++target.i_nlink;
