@@ -14,6 +14,7 @@
 #include "kernel_model/block/blkdev.h"
 #include "kernel_model/drivers/block/sim_disk.h"
 #include "kernel_model/fs/hostfs.h"
+#include "kernel_model/mm/folio.h"
 #include "kernel_model/mm/uaccess.h"
 #include "kernel_model/model_files.h"
 #include "uapi/errno_name.h"
@@ -68,11 +69,13 @@ Machine::Machine(MachineOptions options)
                                     .on_stuck = options_.on_stuck ? options_.on_stuck : DefaultOnStuck,
                                     .stuck_grace_ns = options_.stuck_grace_ns}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
+      vm_(std::make_unique<vm_state>(kernel_)),
       disk_(std::make_unique<SimDisk>(kernel_)),
       fork_canary_(MakeForkCanary()) {
   InstallFaultHandler(sigaction);
   trace_.set_sink(options_.trace_sink);
   kernel_.disk = disk_.get();
+  kernel_.vm = vm_.get();
   kernel_.sched_submit_work = blk_flush_plug;
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
@@ -215,6 +218,7 @@ void Machine::AfterForkInChild() {
   {
     ScopedCurrent as_kernel(kernel_.irq);
     ForgetContexts(mm_);
+    vm_->ResetAfterFork();
   }
   for (auto& [tid, task] : tasks_) task.release();  // another thread's stack may still point at it
   tasks_.clear();
@@ -262,6 +266,7 @@ std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
 void Machine::DropCaches() {
   Entry entry(*this, nullptr);
   if (host_files_ != nullptr) host_files_->DropCaches();
+  vm_->DropCaches();
 }
 
 }  // namespace aiolab

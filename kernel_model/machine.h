@@ -28,6 +28,7 @@
 namespace aiolab {
 
 class HostFiles;
+struct vm_state;
 
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
@@ -152,6 +153,7 @@ class Machine {
   Trace trace_;
   kernel_state kernel_;
   mm_struct mm_;
+  const std::unique_ptr<vm_state> vm_;
   const std::unique_ptr<block_device> disk_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's

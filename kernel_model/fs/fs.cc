@@ -174,11 +174,10 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
   if ((flags & ~kSupported) != 0) return -EOPNOTSUPP;
   if ((flags & RWF_APPEND) != 0 && (flags & RWF_NOAPPEND) != 0) return -EINVAL;
   if ((flags & RWF_NOWAIT) != 0 && (iocb->ki_filp->f_mode & FMODE_NOWAIT) == 0) return -EOPNOTSUPP;
-  // No file of the model can write atomically or bypass its cache afterwards.
-  if ((flags & RWF_ATOMIC) != 0) return -EOPNOTSUPP;
-  if ((flags & RWF_DONTCACHE) != 0) return -EOPNOTSUPP;
-  (void)write;
-  int kiocb_flags = flags & (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOSIGNAL);
+  const bool can_be_atomic = write && (iocb->ki_filp->f_mode & FMODE_CAN_ATOMIC_WRITE) != 0;
+  if ((flags & RWF_ATOMIC) != 0 && !can_be_atomic) return -EOPNOTSUPP;
+  if ((flags & RWF_DONTCACHE) != 0 && (iocb->ki_filp->f_op->fop_flags & FOP_DONTCACHE) == 0) return -EOPNOTSUPP;
+  int kiocb_flags = flags & ~RWF_NOAPPEND;
   if ((flags & RWF_SYNC) != 0) kiocb_flags |= IOCB_DSYNC;
   if ((flags & RWF_NOAPPEND) != 0 && (iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_flags &= ~IOCB_APPEND;
   iocb->ki_flags |= kiocb_flags;

@@ -26,6 +26,7 @@ struct kernel_state;
 struct mm_struct;
 struct files_struct;
 struct fs_struct;
+struct vm_state;
 
 struct task_struct {
   kernel_state* kernel = nullptr;
@@ -76,7 +77,8 @@ struct kernel_state {
   block_device* disk = nullptr;  // the machine's one disk
   // The date at executor time 0, in nanoseconds of Unix time: 2026-01-01 00:00:00 UTC, so that runs repeat.
   int64_t realtime_start_ns = 1'767'225'600'000'000'000;
-  int forks = 0;  // how many forks lie between this process and the one that made the machine
+  vm_state* vm = nullptr;        // the page cache
+  int forks = 0;                 // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
 };

@@ -3,8 +3,10 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "kernel_model/kernel/sched.h"
+#include "kernel_model/mm/folio.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
@@ -18,7 +20,15 @@ struct page_state {
 };
 
 address_space::address_space(const address_space_operations& a_ops) : a_ops(a_ops) {}
-address_space::~address_space() = default;
+address_space::~address_space() {
+  while (!i_pages.empty()) {
+    folio* const page = i_pages.begin()->second;
+    // A transfer that was forgotten with its bio will not end it.
+    page->locked = page->writeback = false;
+    filemap_remove_folio(page);
+  }
+  if (vm != nullptr) list_del_init(&mapping_list);
+}
 
 namespace {
 
@@ -121,6 +131,7 @@ void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr) {
 }
 
 void invalidate_mapping_pages(address_space& mapping) {
+  invalidate_inode_pages2_range(mapping, 0, std::numeric_limits<uint64_t>::max());
   absl::erase_if(mapping.i_page_states, [](const auto& entry) {
     const page_state& page = *entry.second;
     return !BeingRead(page) && !waitqueue_active(page.wait);

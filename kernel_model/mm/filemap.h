@@ -65,7 +65,7 @@ struct address_space_operations {
   int (*reserve)(inode& node, uint64_t first, uint64_t nr) = nullptr;
   // In interrupt context, or in that of a direct write's completion: a write of these pages has ended, with `error` (0
   // or -errno). Without an error unwritten extents are written now, and the size on disk may grow to `new_disk_size`
-  // (bytes; the part of the file up to there is in these pages or was complete before). Null: nothing to do.
+  // (bytes). Writes may end in any order: pages before these may not have had their end_write yet. Null: nothing to do.
   void (*end_write)(inode& node, uint64_t first, uint64_t nr, loff_t new_disk_size, int error) = nullptr;
 };
 
@@ -107,8 +107,10 @@ struct address_space {
   block_device* bdev = nullptr;
   mapping_limits limits;
   // Starts reading the locked folios [first, first + nr), which are all there. Each is unlocked when it has been read.
-  void (*read_folios)(address_space& mapping, uint64_t first, uint64_t nr, uint32_t opf, int64_t request) = nullptr;
-  // Starts writing the dirty folios of [first, last] that are not under writeback. The number of pages started.
+  // `ahead`: nobody may be waiting for them. May sleep for a request of the device, if the current task can.
+  void (*read_folios)(address_space& mapping, uint64_t first, uint64_t nr, bool ahead, int64_t request) = nullptr;
+  // Starts writing dirty folios of [first, last] that are not under writeback, up to `nr_max`. `sync`: somebody waits
+  // for them. The number of pages that are dirty no longer. May sleep as read_folios does.
   uint64_t (*writepages)(address_space& mapping, uint64_t first, uint64_t last, uint64_t nr_max, bool sync) = nullptr;
   // A page under writeback may not be written to before that has ended (AS_STABLE_WRITES). Otherwise it may, as on
   // most devices, and is then dirty again.
@@ -150,7 +152,8 @@ int inode_dio_wait(inode& node);
 
 // ---- Writeback
 
-// Starts writing the dirty pages of [first, last] (page indices); how many were started. Those that are under writeback
+// Starts writing the dirty pages of [first, last] (page indices); how many were started. May sleep for a request of the
+// device, if the current task can. Those that are under writeback
 // already and dirty again are left for another call, after that has ended.
 uint64_t filemap_fdatawrite(address_space& mapping, uint64_t first, uint64_t last);
 // A page of [first, last] is under writeback: mapping.writeback_wait says when to look again.
