@@ -76,7 +76,7 @@ Machine::Machine(MachineOptions options)
   trace_.set_sink(options_.trace_sink);
   kernel_.disk = disk_.get();
   kernel_.vm = vm_.get();
-  kernel_.sched_submit_work = blk_flush_plug;
+  kernel_.sched_submit_work = blk_schedule_flush_plug;
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
     host_files_ = host.get();
@@ -93,7 +93,7 @@ Machine::~Machine() {
     // Bios under way would call back into what is about to go.
     while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
     DropRequests(mm_);
-    blk_free_lost_bios(*disk_);
+    disk_->ForgetRequests(bio_put);
     files_.reset();
   }
   trace_.Flush();
@@ -214,9 +214,11 @@ void Machine::AfterForkInChild() {
   executor_.ResetAfterFork();
   kernel_.system_wq.ResetAfterFork();
   kernel_.aio_wq.ResetAfterFork();
+  kernel_.kblockd_workqueue.ResetAfterFork();
   ++kernel_.forks;
   {
     ScopedCurrent as_kernel(kernel_.irq);
+    disk_->ForgetRequests(bio_put);
     ForgetContexts(mm_);
     vm_->ResetAfterFork();
   }

@@ -29,6 +29,7 @@ namespace aiolab {
 
 class HostFiles;
 struct vm_state;
+class SimDisk;
 
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
@@ -154,7 +155,7 @@ class Machine {
   kernel_state kernel_;
   mm_struct mm_;
   const std::unique_ptr<vm_state> vm_;
-  const std::unique_ptr<block_device> disk_;
+  const std::unique_ptr<SimDisk> disk_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id

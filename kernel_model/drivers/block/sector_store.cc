@@ -45,6 +45,25 @@ void SectorStore::Write(sector_t first, absl::string_view from) {
   });
 }
 
+std::vector<uint64_t> SectorStore::ChunksIn(sector_t first, uint64_t sectors) const {
+  std::vector<uint64_t> found;
+  if (sectors == 0) return found;
+  const uint64_t begin = first / kSectorsPerChunk;
+  const uint64_t last = (first + sectors - 1) / kSectorsPerChunk;
+  if (last - begin >= chunks_.size()) {
+    // tidy: allow hash-order: sorted below
+    for (const auto& [index, chunk] : chunks_) {
+      if (index >= begin && index <= last) found.push_back(index);
+    }
+    std::sort(found.begin(), found.end());
+  } else {
+    for (uint64_t index = begin; index <= last; ++index) {
+      if (chunks_.contains(index)) found.push_back(index);
+    }
+  }
+  return found;
+}
+
 void SectorStore::Zero(sector_t first, uint64_t sectors) {
   const sector_t end = first + sectors;
   const uint64_t first_whole = (first + kSectorsPerChunk - 1) / kSectorsPerChunk;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
@@ -27,6 +28,9 @@ class SectorStore {
   void Write(sector_t first, absl::string_view from);
   // Frees the chunks that lie wholly inside.
   void Zero(sector_t first, uint64_t sectors);
+
+  // Those among the chunks of a range that have memory, by index (sector / 8), in order.
+  std::vector<uint64_t> ChunksIn(sector_t first, uint64_t sectors) const;
 
   // How many chunks have memory.
   size_t chunks() const { return chunks_.size(); }
