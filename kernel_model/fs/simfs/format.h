@@ -182,7 +182,7 @@ inline uint64_t TransactionBlocks(size_t record_bytes) {
 
 struct MkfsOptions {
   uint64_t disk_bytes = 0;
-  std::string label;            // two file systems of one size and another label have another uuid
+  std::string label = "";       // two file systems of one size and another label have another uuid
   uint64_t journal_blocks = 0;  // 0: as the size has it
 };
 

@@ -133,7 +133,7 @@ Simfs::Simfs(kernel_state& kernel, block_device& bdev, const MountOptions& optio
   free.Release({disk.first_data_block, disk.blocks - disk.first_data_block});
 }
 
-Simfs::~Simfs() = default;
+Simfs::~Simfs() { s_root.reset(); }
 
 std::shared_ptr<SimfsInode> Simfs::NewInode(mode_t mode) {
   const std::shared_ptr<SimfsInode> node = new_inode(*this, std::make_unique<SimfsInode>());
