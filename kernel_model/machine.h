@@ -41,6 +41,7 @@ struct SimfsOptions {
   std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
   bool device_node = true;                // PATH/dev0 is a second disk of that kind, without a file system
 };
+struct fs_struct;
 
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
@@ -91,6 +92,10 @@ class Machine {
     const char* const syscall_;
     long result_ = 0;
   };
+
+  // Mounts a file system on the folder `path`, which is made if it is not there. It stays for the machine's life, and
+  // goes with it. The calling thread counts as a client from now on. An error says what is wrong with the path.
+  absl::Status Mount(absl::string_view path, std::unique_ptr<super_block> sb);
 
   kernel_state& kernel() { return kernel_; }
   mm_struct& mm() { return mm_; }
@@ -180,8 +185,14 @@ class Machine {
 
  private:
   friend class Entry;
+  struct SimfsMount {
+    SimfsOptions options;
+    SimDisk* disk;
+    SimDisk* device;  // null: no node
+  };
   task_struct& ThisTask();
   void LosePower();
+  void MakeNamespace();
   void DropKernelState();
   absl::Status MountOne(const SimfsMount& mount);
   std::string FindStuck();
@@ -195,13 +206,9 @@ class Machine {
   mm_struct mm_;
   const std::unique_ptr<vm_state> vm_;
   const std::unique_ptr<SimDisk> disk_;
-  struct SimfsMount {
-    SimfsOptions options;
-    SimDisk* disk;
-    SimDisk* device;  // null: no node
-  };
   std::vector<std::unique_ptr<SimDisk>> disks_;  // added, beside disk_
   std::vector<SimfsMount> simfs_mounts_;
+  std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id

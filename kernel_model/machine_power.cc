@@ -153,6 +153,7 @@ absl::Status Machine::Reboot() {
     DropKernelState();
     kernel_.power_off = false;
     MakeNamespace();
+    files_ = std::make_unique<ModelFiles>();
     for (const auto& [tid, task] : tasks_) {
       task->files = files_.get();
       task->fs = fs_.get();

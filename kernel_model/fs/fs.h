@@ -51,6 +51,7 @@ struct dentry;
 struct address_space;
 struct file;
 struct fsync_state;
+struct file_lock_context;
 struct inode;
 struct kiocb;
 struct super_block;
@@ -209,6 +210,8 @@ struct file_operations {
   long (*ioctl)(file* filp, unsigned cmd, unsigned long arg) = nullptr;
   // POSIX_FADV_*: the advice is one that exists. Null: taken and ignored.
   int (*fadvise)(file* filp, loff_t offset, loff_t len, int advice) = nullptr;
+  // SYNC_FILE_RANGE_*, from `offset` to `endbyte` inclusive. Null: nothing is cached.
+  int (*sync_file_range)(file* filp, loff_t offset, loff_t endbyte, unsigned flags) = nullptr;
 };
 
 // Which fields of an iattr count.
@@ -303,14 +306,16 @@ struct inode : std::enable_shared_from_this<inode> {
   timespec i_mtime = {};
   timespec i_ctime = {};
   timespec i_btime = {};
-  fmode_t i_fmode = 0;                     // what the files that openat makes from it can do besides
-  uint64_t i_blocks = 0;                   // of 512 bytes
-  const file_operations* i_fop = nullptr;  // of the files that openat makes from it
-
   address_space* i_mapping = nullptr;  // its pages, if their bytes are in them (filemap.h)
   rw_semaphore i_rwsem;                // the inode lock
   int i_dio_count = 0;                 // direct requests under way
   wait_queue_head i_dio_wait;          // woken when that falls to 0
+  bool i_dead = false;                         // a removed directory: nothing can be made in it any more
+  bool i_linkable = false;                     // from O_TMPFILE, and may get a name
+  std::shared_ptr<file_lock_context> i_flctx;  // null: nobody has ever locked it
+  fmode_t i_fmode = 0;                         // what the files that openat makes from it can do besides
+  uint64_t i_blocks = 0;                       // of 512 bytes
+  const file_operations* i_fop = nullptr;      // of the files that openat makes from it
 };
 
 // What a file system can do as a whole. A null entry has nothing to do.
