@@ -51,8 +51,9 @@ void simfs_put_super(super_block& sb) {
   // recursion.
   std::vector<std::shared_ptr<inode>> level = {sb.s_root};
   while (!level.empty()) {
-    SimfsInode& dir = SIMFS_I(*std::exchange(level.back(), nullptr));
+    const std::shared_ptr<inode> last = std::move(level.back());
     level.pop_back();
+    SimfsInode& dir = SIMFS_I(*last);
     for (auto& [name, entry] : dir.entries) {
       if (S_ISDIR(entry.node->i_mode)) level.push_back(entry.node);
     }
