@@ -36,10 +36,10 @@ struct SimDiskParameters;
 
 // A file system on a disk of its own.
 struct SimfsOptions {
-  std::string path = "/data";             // where it is mounted; a folder, made if it is not there
-  std::string disk = "nvme,size=1G";      // see ParseSimDisk()
+  std::string path = "/data";                // where it is mounted; a folder, made if it is not there
+  std::string disk = "nvme,size=1G";         // see ParseSimDisk()
   std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
-  bool device_node = true;                // PATH/dev0 is a second disk of that kind, without a file system
+  bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
 };
 struct fs_struct;
 

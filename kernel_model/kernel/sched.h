@@ -82,10 +82,11 @@ struct kernel_state {
   block_device* disk = nullptr;  // the machine's one disk
   // The date at executor time 0, in nanoseconds of Unix time: 2026-01-01 00:00:00 UTC, so that runs repeat.
   int64_t realtime_start_ns = 1'767'225'600'000'000'000;
-  vm_state* vm = nullptr;        // the page cache
-  // There was a power cut: devices fail everything, interruptible sleeps end, and what is left of the kernel only unwinds.
+  vm_state* vm = nullptr;  // the page cache
+  // There was a power cut: devices fail everything, interruptible sleeps end, and what is left of the kernel only
+  // unwinds.
   bool power_off = false;
-  int forks = 0;                 // how many forks lie between this process and the one that made the machine
+  int forks = 0;  // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
 };

@@ -29,7 +29,8 @@ int ZeroWithinBlock(file* filp, loff_t from, loff_t to) {
   to = std::min(to, node.i_size);
   if (from >= to) return 0;
   block_map map;
-  if (const int error = kAops.map_blocks(node, static_cast<uint64_t>(from) >> kBlockShift, 1, false, &map); error != 0) {
+  if (const int error = kAops.map_blocks(node, static_cast<uint64_t>(from) >> kBlockShift, 1, false, &map);
+      error != 0) {
     return error;
   }
   if (map.type == block_map::kHole) return 0;
@@ -92,9 +93,8 @@ int AllocateUnwritten(SimfsInode& node, uint64_t first, uint64_t end) {
     const Blocks got = fs.free.Allocate(before.mapped ? before.physical + 1 : 0, map.nr_pages);
     BUG_ON(got.length == 0);
     const Extent unwritten = {got.length, got.first, true};
-    fs.ChangeExtents(node, [&](ExtentMap& extents, std::vector<Blocks>* freed) {
-      extents.Insert(index, unwritten, freed);
-    });
+    fs.ChangeExtents(node,
+                     [&](ExtentMap& extents, std::vector<Blocks>* freed) { extents.Insert(index, unwritten, freed); });
     PutExtent(node.i_ino, index, unwritten, fs.journal.Change());
     index += got.length;
   }
@@ -131,9 +131,8 @@ int ZeroBlocks(SimfsInode& node, const WholeBlocks& blocks) {
     if (run.mapped && !run.unwritten) {
       if (const int error = fs.RoomForRecords(2 * kExtentRecordBytes); error != 0) return error;
       const Extent unwritten = {length, run.physical, true};
-      fs.ChangeExtents(node, [&](ExtentMap& extents, std::vector<Blocks>* freed) {
-        extents.Insert(index, unwritten, freed);
-      });
+      fs.ChangeExtents(
+          node, [&](ExtentMap& extents, std::vector<Blocks>* freed) { extents.Insert(index, unwritten, freed); });
       PutExtent(node.i_ino, index, unwritten, fs.journal.Change());
     }
     index += length;

@@ -181,8 +181,8 @@ Superblock LayOut(const MkfsOptions& options) {
   super.blocks = options.disk_bytes / kBlockSize;
   const uint64_t share = super.blocks / kBlocksPerMetadataBlock;
   super.journal_block = 1;
-  super.journal_blocks = options.journal_blocks != 0 ? options.journal_blocks
-                                                     : std::clamp(share, kJournalBlocksMin, kJournalBlocksMax);
+  super.journal_blocks =
+      options.journal_blocks != 0 ? options.journal_blocks : std::clamp(share, kJournalBlocksMin, kJournalBlocksMax);
   super.checkpoint_blocks = std::clamp(share, kCheckpointBlocksMin, kCheckpointBlocksMax);
   super.checkpoint_block[0] = super.journal_block + super.journal_blocks;
   super.checkpoint_block[1] = super.checkpoint_block[0] + super.checkpoint_blocks;

@@ -1,3 +1,5 @@
+#include "kernel_model/fs/simfs/super.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +11,6 @@
 
 #include "kernel_model/fs/iomap.h"
 #include "kernel_model/fs/simfs/simfs.h"
-#include "kernel_model/fs/simfs/super.h"
 #include "kernel_model/fs/simfs/sync_io.h"
 #include "kernel_model/kernel/sched.h"
 
@@ -106,6 +107,22 @@ constexpr super_operations kSuperOperations = {
 };
 
 }  // namespace
+
+bool FindErrorModel(absl::string_view name, ErrorModel* model) {
+  constexpr struct {
+    absl::string_view name;
+    ErrorModel model;
+  } kModels[] = {{"ext4-ordered", ErrorModel::kExt4Ordered},
+                 {"ext4-data", ErrorModel::kExt4Data},
+                 {"xfs", ErrorModel::kXfs},
+                 {"btrfs", ErrorModel::kBtrfs}};
+  for (const auto& known : kModels) {
+    if (known.name != name) continue;
+    *model = known.model;
+    return true;
+  }
+  return false;
+}
 
 InodeRecord RecordOf(const SimfsInode& node) {
   InodeRecord record;
