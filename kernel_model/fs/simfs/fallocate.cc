@@ -101,6 +101,13 @@ int AllocateUnwritten(SimfsInode& node, uint64_t first, uint64_t end) {
   return 0;
 }
 
+// The pages that would have made the size on the disk grow are about to go.
+//
+// Mirrors: ext4_update_disksize_before_punch.
+void UpdateDisksize(SimfsInode& node, loff_t end) {
+  if (end >= node.i_size) node.i_disksize = node.i_size;
+}
+
 // The pages go, and nothing is on its way to the blocks any more.
 int ClearPages(SimfsInode& node, const WholeBlocks& blocks) {
   if (blocks.length() == 0) return 0;
@@ -148,6 +155,8 @@ void SetSizeAndTimes(SimfsInode& node, loff_t end, bool grows) {
 
 int FallocateLocked(SimfsInode& node, int mode, loff_t offset, loff_t end) {
   if (const int error = inode_dio_wait(node); error != 0) return error;
+  const int drops_pages = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+  if ((mode & drops_pages) != 0 && offset <= node.i_size) UpdateDisksize(node, end);
   if ((mode & FALLOC_FL_PUNCH_HOLE) != 0) return PunchHole(node, WholeBlocks(offset, end));
   if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && end > node.i_size && node.i_size % kBlockSize != 0) {
     if (const int error = truncate_pagecache_block(node, node.i_size); error != 0) return error;

@@ -41,8 +41,8 @@ int64_t FirstDifference(const std::string& a, const std::string& b) {
 
 class FileAndModel {
  public:
-  explicit FileAndModel(uint64_t seed) : rig_(seed, "nvme,size=4M", seed % 2 == 0 ? "mainline" : "retry"),
-                                         numbers_(seed) {
+  explicit FileAndModel(uint64_t seed)
+      : rig_(seed, "nvme,size=4M", seed % 2 == 0 ? "mainline" : "retry"), numbers_(seed) {
     Open();
   }
 
