@@ -74,7 +74,7 @@ Machine::Machine(MachineOptions options)
                                     .stuck_grace_ns = options_.stuck_grace_ns}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
       vm_(std::make_unique<vm_state>(kernel_)),
-      disk_(std::make_unique<SimDisk>(kernel_)),
+      disk_(std::make_unique<SimDisk>(kernel_, options_.disk)),
       fork_canary_(MakeForkCanary()) {
   InstallFaultHandler(sigaction);
   trace_.set_sink(options_.trace_sink);

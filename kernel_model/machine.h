@@ -19,6 +19,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "kernel_model/drivers/block/sim_disk_parameters.h"
 #include "kernel_model/fs/aio.h"
 #include "kernel_model/kernel/sched.h"
 #include "kernel_model/profile.h"
@@ -32,7 +33,6 @@ namespace aiolab {
 class HostFiles;
 struct vm_state;
 class SimDisk;
-struct SimDiskParameters;
 
 // A file system on a disk of its own.
 struct SimfsOptions {
@@ -50,6 +50,8 @@ struct MachineOptions {
   int nr_cpus = 4;  // possible CPUs, at least 1: io_setup sizes its rings by them
   ClockMode clock = ClockMode::kVirtual;
   TraceSink* trace_sink = nullptr;  // null: no trace; must outlive the machine
+  // The machine's one disk. By default an NVMe disk with room for any file of the host.
+  SimDiskParameters disk = {};
   // The fds are the host's (hostfs), as under the preload library. Otherwise the machine has files of its own.
   bool host_files = false;
   // Told when a client waits for what can never happen (`certain`), or for what nothing known will bring. True ends the
@@ -108,6 +110,7 @@ class Machine {
   // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
   std::vector<int> WillCloseHostFds(unsigned first, unsigned last);
   Trace& trace() { return trace_; }
+  SimDisk& disk() { return *disk_; }
 
   // Virtual (or host) nanoseconds since the machine was made. Takes no lock.
   int64_t NowNs() const { return executor_.NowNs(); }

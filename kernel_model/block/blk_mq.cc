@@ -139,7 +139,8 @@ void RequeueWork(work_struct* work) {
 void blk_add_rq_to_plug(blk_plug* plug, request* rq) {
   const unsigned requests_max = plug->multiple_queues ? 2 * BLK_MAX_REQUEST_COUNT : BLK_MAX_REQUEST_COUNT;
   const auto trace_plug = [rq] { TRACE_EVENT("block_plug", {{"dev", rq->q->bdev.bd_name}, {"comm", current().comm}}); };
-  if (plug->rq_count == 0) {
+  if (list_empty(&plug->mq_list)) {
+    plug->rq_count = 0;
     trace_plug();
   } else if (plug->rq_count >= requests_max ||
              list_entry(plug->mq_list.next, request, queuelist)->__data_len >= BLK_PLUG_FLUSH_SIZE) {
@@ -195,6 +196,7 @@ bool WaitForTag(request_queue& q, bio* bio) {
 
 void blk_mq_tag_freed(request_queue& q) {
   blk_mq_tags& tags = TagsForRequests(q);
+  if (q.kernel.bug == SeededBug::kLostTagWaiter) return;
   while (!tags.free.empty() && !list_empty(&q.waiting_bios)) {
     bio* const next = list_entry(q.waiting_bios.next, bio, bi_list);
     list_del_init(&next->bi_list);
@@ -444,6 +446,7 @@ void blk_mq_forget_requests(request_queue& q, DropBio drop) {
     list_del_init(&dropped->bi_list);
     bio_drop(dropped, drop);
   }
+  while (waitqueue_active(q.tag_wait)) list_del_init(q.tag_wait.head.next);
   const auto all_free = [](blk_mq_tags& used) {
     used.free.clear();
     for (size_t tag = used.static_rqs.size(); tag-- > 0;) used.free.push_back(static_cast<int>(tag));

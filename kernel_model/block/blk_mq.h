@@ -113,7 +113,8 @@ void blk_mq_end_request(request* rq, int error);
 void blk_mq_flush_plug_list(blk_plug* plug, bool from_schedule);
 
 // The machine has lost its power, or was copied by a fork: no request is left, and none of their bios ends; `drop` gets
-// each of them, once, and puts it. The driver forgets its requests first. Nobody may be asleep in tag_wait.
+// each of them, once, and puts it. The driver forgets its requests first. Who sleeps for a tag is not woken: after a
+// fork such a task is not in this process.
 void blk_mq_forget_requests(request_queue& q, DropBio drop);
 
 }  // namespace aiolab

@@ -21,6 +21,12 @@ enum class SeededBug {
   kThrottledForEver,
   // The worker runs retries without the submitter's memory.
   kWorkerWithoutMm,
+  // A freed tag does not send on the bios that wait for one.
+  kLostTagWaiter,
+  // The disk ends a FLUSH and keeps in its volatile cache what was there.
+  kFlushKeepsCache,
+  // The disk puts a write with FUA into its volatile cache.
+  kFuaInCache,
 };
 
 struct SeededBugEntry {
@@ -37,6 +43,9 @@ inline constexpr SeededBugEntry kSeededBugs[] = {
     {"inode-lock-not-passed-on", SeededBug::kInodeLockNotPassedOn, "an inode lock that is given up wakes nobody"},
     {"throttled-for-ever", SeededBug::kThrottledForEver, "writers over the dirty limit are never told to go on"},
     {"worker-without-mm", SeededBug::kWorkerWithoutMm, "the worker runs retries without use_mm"},
+    {"lost-tag-waiter", SeededBug::kLostTagWaiter, "a freed tag does not send on the bios that wait for one"},
+    {"flush-keeps-cache", SeededBug::kFlushKeepsCache, "a FLUSH ends, but what was cached is not durable"},
+    {"fua-in-cache", SeededBug::kFuaInCache, "a write with FUA ends in the volatile cache"},
 };
 
 // Null for an unknown name.

@@ -103,6 +103,15 @@ TEST_F(MachineTest, MainlineReadsInsideSubmitWithoutRetries) {
   EXPECT_EQ(result_, 16);
 }
 
+TEST_F(MachineTest, TheDiskIsAnOption) {
+  SeededChooser chooser(7), other(7);
+  const absl::StatusOr<SimDiskParameters> disk = ParseSimDisk("ssd,size=1G,depth=4");
+  ASSERT_TRUE(disk.ok()) << disk.status();
+  EXPECT_THAT(ReadAllBlocks({.chooser = &chooser}), Not(HasSubstr("block_rq_insert")));
+  EXPECT_THAT(ReadAllBlocks({.chooser = &other, .disk = *disk}), HasSubstr("block_rq_insert"));
+  EXPECT_EQ(result_, 16);
+}
+
 // A direct request belongs to its device once it is submitted: it is never retried, and completes in an interrupt.
 TEST(DirectIoTest, ADirectRequestOfAMemoryFileCompletesFromTheDevice) {
   std::string text;

@@ -145,7 +145,7 @@ int SimDisk::CheckBadSectors(const request& rq) {
 int SimDisk::Transfer(request& rq, uint64_t cache_position) {
   const blk_opf_t op = req_op(rq.cmd_flags);
   if (op == REQ_OP_FLUSH) {
-    cache_.Flushed(cache_position);
+    if (kernel_.bug != SeededBug::kFlushKeepsCache) cache_.Flushed(cache_position);
     Observe(DiskObserver::Kind::kFlush, rq, 0);
     return 0;
   }

@@ -45,7 +45,7 @@ bool SimDisk::NeedsMedium(const request& rq) const {
     case REQ_OP_READ:
       return true;
     case REQ_OP_WRITE:
-      return parameters_.cache_bytes == 0 || (rq.cmd_flags & REQ_FUA) != 0;
+      return parameters_.cache_bytes == 0 || ((rq.cmd_flags & REQ_FUA) != 0 && kernel_.bug != SeededBug::kFuaInCache);
     default:
       return false;
   }

@@ -23,12 +23,22 @@ absl::string_view WriteCache::Zeros(size_t length) {
   return absl::string_view(kZeros, length);
 }
 
+void WriteCache::Before::Set(uint64_t index, const char* sector) {
+  sectors = static_cast<uint8_t>(sectors | (1u << index));
+  if (bytes == nullptr) {
+    if (memcmp(sector, Zeros(SECTOR_SIZE).data(), SECTOR_SIZE) == 0) return;
+    bytes = std::make_unique<char[]>(SectorStore::kChunkBytes);
+  }
+  memcpy(bytes.get() + index * SECTOR_SIZE, sector, SECTOR_SIZE);
+}
+
 // Null if the sector's newest bytes are durable.
-char* WriteCache::BeforeOf(sector_t sector) {
+const char* WriteCache::BeforeOf(sector_t sector) const {
   const auto found = befores_.find(sector / kSectorsPerChunk);
   const uint64_t index = sector % kSectorsPerChunk;
-  if (found == befores_.end() || (found->second->sectors & (1u << index)) == 0) return nullptr;
-  return found->second->bytes + index * SECTOR_SIZE;
+  if (found == befores_.end() || (found->second.sectors & (1u << index)) == 0) return nullptr;
+  if (found->second.bytes == nullptr) return Zeros(SECTOR_SIZE).data();
+  return found->second.bytes.get() + index * SECTOR_SIZE;
 }
 
 bool WriteCache::Waiting(sector_t first, uint64_t sectors) const {
@@ -42,12 +52,12 @@ bool WriteCache::Waiting(sector_t first, uint64_t sectors) const {
 // Keeps the durable bytes of what is about to be overwritten.
 void WriteCache::Remember(sector_t first, size_t length) {
   for (sector_t sector = first; sector < first + length / SECTOR_SIZE; ++sector) {
-    std::unique_ptr<Before>& before = befores_[sector / kSectorsPerChunk];
-    if (before == nullptr) before = std::make_unique<Before>();
+    Before& before = befores_[sector / kSectorsPerChunk];
     const uint64_t index = sector % kSectorsPerChunk;
-    if ((before->sectors & (1u << index)) != 0) continue;
-    store_.Read(sector, absl::MakeSpan(before->bytes + index * SECTOR_SIZE, SECTOR_SIZE));
-    before->sectors = static_cast<uint8_t>(before->sectors | (1u << index));
+    if ((before.sectors & (1u << index)) != 0) continue;
+    char durable[SECTOR_SIZE];
+    store_.Read(sector, absl::MakeSpan(durable));
+    before.Set(index, durable);
   }
 }
 
@@ -118,8 +128,9 @@ void WriteCache::ZeroDurably(sector_t first, uint64_t sectors) {
 void WriteCache::PopOldest() {
   Record& record = records_.front();
   for (uint64_t i = 0; i < SectorsOf(record.bytes); ++i) {
-    char* const before = BeforeOf(record.first + i);
-    if (before != nullptr) memcpy(before, record.bytes.data() + i * SECTOR_SIZE, SECTOR_SIZE);
+    const sector_t sector = record.first + i;
+    if (BeforeOf(sector) == nullptr) continue;
+    befores_[sector / kSectorsPerChunk].Set(sector % kSectorsPerChunk, record.bytes.data() + i * SECTOR_SIZE);
   }
   bytes_waiting_ -= record.bytes.size();
   if (idle_bytes_.size() < kIdleMax) idle_bytes_.push_back(std::move(record.bytes));
@@ -127,15 +138,11 @@ void WriteCache::PopOldest() {
 }
 
 void WriteCache::DropUnneededBefores() {
-  absl::flat_hash_map<uint64_t, std::unique_ptr<Before>> needed;
+  absl::flat_hash_map<uint64_t, Before> needed;
   for (const Record& record : records_) {
     for (uint64_t i = 0; i < SectorsOf(record.bytes); ++i) {
       const sector_t sector = record.first + i;
-      std::unique_ptr<Before>& kept = needed[sector / kSectorsPerChunk];
-      if (kept == nullptr) kept = std::make_unique<Before>();
-      const uint64_t index = sector % kSectorsPerChunk;
-      kept->sectors = static_cast<uint8_t>(kept->sectors | (1u << index));
-      memcpy(kept->bytes + index * SECTOR_SIZE, BeforeOf(sector), SECTOR_SIZE);
+      needed[sector / kSectorsPerChunk].Set(sector % kSectorsPerChunk, BeforeOf(sector));
     }
   }
   befores_ = std::move(needed);

@@ -53,8 +53,9 @@ class WriteCache {
   };
   // The durable bytes of the sectors of a chunk whose newest ones are not.
   struct Before {
-    uint8_t sectors = 0;  // a bit for each that is here
-    char bytes[SectorStore::kChunkBytes];
+    uint8_t sectors = 0;            // a bit for each that is here
+    std::unique_ptr<char[]> bytes;  // of the whole chunk; null: zeros
+    void Set(uint64_t index, const char* sector);
   };
 
   void Remember(sector_t first, size_t length);
@@ -62,7 +63,7 @@ class WriteCache {
   void PopOldest();
   void DropUnneededBefores();
   bool Waiting(sector_t first, uint64_t sectors) const;
-  char* BeforeOf(sector_t sector);
+  const char* BeforeOf(sector_t sector) const;
   void Settle(sector_t first, uint64_t sectors);
   static absl::string_view Zeros(size_t length);
 
@@ -72,7 +73,7 @@ class WriteCache {
   uint64_t next_sequence_ = 1;
   uint64_t bytes_waiting_ = 0;
   std::deque<Record> records_;
-  absl::flat_hash_map<uint64_t, std::unique_ptr<Before>> befores_;  // by chunk
+  absl::flat_hash_map<uint64_t, Before> befores_;  // by chunk
   std::map<uint64_t, uint64_t> settled_;  // by unit: up to this sequence its writes are durable, though still recorded
   std::vector<std::string> idle_bytes_;   // their memory is reused
 };

@@ -12,8 +12,9 @@
 
 namespace aiolab {
 
-SimfsRig::SimfsRig(uint64_t seed, const char* disk, const char* profile) : chooser_(seed) {
-  machine_ = std::make_unique<Machine>(MachineOptions{.chooser = &chooser_, .profile = FindProfile(profile)});
+SimfsRig::SimfsRig(uint64_t seed, const char* disk, const char* profile, SeededBug bug) : chooser_(seed) {
+  machine_ =
+      std::make_unique<Machine>(MachineOptions{.chooser = &chooser_, .profile = FindProfile(profile), .bug = bug});
   const absl::Status mounted = machine_->MountSimfs({.path = "/data", .disk = disk});
   EXPECT_TRUE(mounted.ok()) << mounted;
   kernel_ = std::make_unique<EmulatedSyscalls>(*machine_);

@@ -21,7 +21,8 @@ namespace aiolab {
 
 class SimfsRig {
  public:
-  explicit SimfsRig(uint64_t seed = 7, const char* disk = "nvme,size=4M", const char* profile = "mainline");
+  explicit SimfsRig(uint64_t seed = 7, const char* disk = "nvme,size=4M", const char* profile = "mainline",
+                    SeededBug bug = SeededBug::kNone);
 
   Machine& machine() { return *machine_; }
   EmulatedSyscalls& kernel() { return *kernel_; }
