@@ -10,10 +10,10 @@
 #include "kernel_model/fs/eventfd.h"
 #include "kernel_model/fs/eventpoll.h"
 #include "kernel_model/fs/hostfs.h"
-#include "kernel_model/fs/open.h"
 #include "kernel_model/fs/pipe.h"
 #include "kernel_model/fs/read_write.h"
 #include "kernel_model/fs/select.h"
+#include "kernel_model/fs/syscalls.h"
 #include "kernel_model/kernel/signal.h"
 #include "uapi/errno_name.h"
 #include "uapi/host_syscalls.h"
@@ -48,7 +48,10 @@ long Syscall(Machine& machine, const char* name, Call call) {
   long result;
   {
     Machine::Entry entry(machine, name);
-    result = entry.Return(WithoutRestart(call()));
+    result = machine.power_is_off() ? -EIO : WithoutRestart(call());
+    // Whatever it had got to, nobody is there to tell.
+    if (machine.power_is_off()) result = -EIO;
+    entry.Return(result);
   }
   deliver_signals();
   return result;

@@ -1,5 +1,6 @@
 #include "kernel_model/machine.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,7 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "kernel_model/block/blkdev.h"
 #include "kernel_model/drivers/block/sim_disk.h"
+#include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/hostfs.h"
+#include "kernel_model/fs/namei.h"
+#include "kernel_model/fs/namespace.h"
 #include "kernel_model/mm/folio.h"
 #include "kernel_model/mm/uaccess.h"
 #include "kernel_model/model_files.h"
@@ -79,24 +83,32 @@ Machine::Machine(MachineOptions options)
   kernel_.disk = disk_.get();
   kernel_.vm = vm_.get();
   kernel_.sched_submit_work = blk_schedule_flush_plug;
+  MakeNamespace();
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
     host_files_ = host.get();
     files_ = std::move(host);
   } else {
-    files_ = MakeModelFiles(*options_.profile);
+    files_ = std::make_unique<ModelFiles>();
   }
+  for (const SimfsOptions& simfs : options_.simfs) {
+    const absl::Status mounted = MountSimfs(simfs);
+    if (mounted.ok()) continue;
+    fprintf(stderr, "aiolab: MachineOptions::simfs: %s\n", mounted.ToString().c_str());
+    abort();
+  }
+}
+
+void Machine::MakeNamespace() {
+  ScopedCurrent as_kernel(kernel_.irq);
+  fs_ = MakeModelNamespace(*options_.profile);
+  kernel_.irq.fs = nullptr;
 }
 
 Machine::~Machine() {
   {
     Entry entry(*this, nullptr);
-    exit_aio(mm_);
-    // Bios under way would call back into what is about to go.
-    while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
-    DropRequests(mm_);
-    disk_->ForgetRequests(bio_put);
-    files_.reset();
+    DropKernelState();
   }
   trace_.Flush();
   munmap(fork_canary_, 4096);
@@ -114,6 +126,7 @@ task_struct& Machine::ThisTask() {
     task->comm = absl::StrCat("client/", ++threads_seen_);
     task->mm = &mm_;
     task->files = files_.get();
+    task->fs = fs_.get();
     // A fault on a blocked signal would kill the process instead of ending a copy.
     const uint64_t faults = (uint64_t{1} << (SIGSEGV - 1)) | (uint64_t{1} << (SIGBUS - 1));
     RawSyscall(__NR_rt_sigprocmask, SIG_UNBLOCK, &faults, nullptr, sizeof(faults));
@@ -121,6 +134,29 @@ task_struct& Machine::ThisTask() {
   cached_machine_id = id_;
   cached_task = task.get();
   return *task;
+}
+
+absl::Status Machine::Mount(absl::string_view path_name, std::unique_ptr<super_block> sb) {
+  Entry entry(*this, nullptr, /*cost_ns=*/0);
+  if (path_name.empty() || path_name.front() != '/' || path_name == "/") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot mount on \"", path_name, "\": give an absolute path below /, such as /data"));
+  }
+  for (size_t end = 1; end < path_name.size(); ++end) {
+    end = std::min(path_name.find('/', end), path_name.size());
+    const absl::string_view folder = path_name.substr(0, end);
+    const int error = kern_mkdir(folder, 0755);
+    if (error == 0 || error == -EEXIST) continue;
+    return absl::FailedPreconditionError(absl::StrCat("cannot mount on ", path_name, ": the folder ", folder,
+                                                      " cannot be made: ", ErrnoDescription(-error)));
+  }
+  path at;
+  if (const int error = kern_path(path_name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &at); error != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot mount on ", path_name, ": it has to be a folder: ", ErrnoDescription(-error)));
+  }
+  MountAt(*fs_, at, std::move(sb));
+  return absl::OkStatus();
 }
 
 bool Machine::IsClientThread() const { return cached_machine_id == id_; }

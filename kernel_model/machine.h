@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
 #include "kernel_model/fs/aio.h"
 #include "kernel_model/kernel/sched.h"
@@ -31,6 +33,15 @@ namespace aiolab {
 class HostFiles;
 struct vm_state;
 class SimDisk;
+
+// A file system on a disk of its own.
+struct SimfsOptions {
+  std::string path = "/data";                // where it is mounted; a folder, made if it is not there
+  std::string disk = "nvme,size=1G";         // see ParseSimDisk()
+  std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
+  bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
+};
+struct fs_struct;
 
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
@@ -51,6 +62,9 @@ struct MachineOptions {
   // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
   std::function<int64_t()> on_alarm = nullptr;
   int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
+  // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
+  // it calls MountSimfs().
+  std::vector<SimfsOptions> simfs = {};
 };
 
 class Machine {
@@ -82,6 +96,10 @@ class Machine {
     const char* const syscall_;
     long result_ = 0;
   };
+
+  // Mounts a file system on the folder `path`, which is made if it is not there. It stays for the machine's life, and
+  // goes with it. The calling thread counts as a client from now on. An error says what is wrong with the path.
+  absl::Status Mount(absl::string_view path, std::unique_ptr<super_block> sb);
 
   kernel_state& kernel() { return kernel_; }
   mm_struct& mm() { return mm_; }
@@ -153,12 +171,43 @@ class Machine {
   // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
   std::map<std::string, std::map<std::string, uint64_t>> Operations() const;
 
+  // ---- Power: machine_power.cc.
+
+  // Adds a disk, which stays for the machine's life.
+  SimDisk& AddDisk(const SimDiskParameters& parameters);
+  // Adds a disk with an empty file system and mounts it; after a reboot it is mounted again, as it is then. The calling
+  // thread counts as a client from now on. INVALID_ARGUMENT or FAILED_PRECONDITION say what is wrong.
+  absl::Status MountSimfs(const SimfsOptions& options);
+  // The disk below a MountSimfs(), by path; null if there is none.
+  SimDisk* DiskOf(absl::string_view path);
+
+  // The power goes: of each disk survives what SimDisk::PowerCut() says, of the kernel nothing. Every call returns -EIO
+  // from now on until Reboot(), those that sleep now, too; fds are dead. From a client's thread, outside of calls.
+  // Requires: !host_files.
+  void PowerCut();
+  // The same in the middle of whatever happens when the model runs its event number `event`, counted from 1 since the
+  // machine was made: kernel().executor.events_run() is the number of the last.
+  void CutPowerAtEvent(uint64_t event);
+  bool power_is_off() const { return kernel_.power_off; }
+  // Boots again, after a PowerCut() if there was none: no file is open, no context is there, /tmp is empty, and what
+  // MountSimfs() mounted is recovered. An error says which file system could not be. Requires: no thread is in a call.
+  absl::Status Reboot();
+
   // Drops the modelled page cache, as /proc/sys/vm/drop_caches does.
   void DropCaches();
 
  private:
   friend class Entry;
+  struct SimfsMount {
+    SimfsOptions options;
+    SimDisk* disk;
+    SimDisk* device;  // null: no node
+  };
   task_struct& ThisTask();
+  void LosePower();
+  void MakeNamespace();
+  void DropKernelState();
+  absl::Status MountOne(const SimfsMount& mount);
   std::string FindStuck();
   int64_t OnAlarm();
   bool OnStuck(const std::string& finding, bool certain);
@@ -172,6 +221,9 @@ class Machine {
   mm_struct mm_;
   const std::unique_ptr<vm_state> vm_;
   const std::unique_ptr<SimDisk> disk_;
+  std::vector<std::unique_ptr<SimDisk>> disks_;  // added, beside disk_
+  std::vector<SimfsMount> simfs_mounts_;
+  std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id

@@ -32,6 +32,7 @@ void block_device::submit(bio*) { BUG_ON(bd_queue == nullptr); }
 
 void submit_bio(bio* bio) {
   block_device& bdev = *bio->bi_bdev;
+  if (current_kernel().power_off) return EndWith(bio, -EIO);
   if (bdev.bd_queue == nullptr) {
     TraceBio("block_bio_queue", *bio);
     bdev.submit(bio);

@@ -188,7 +188,7 @@ bool WaitForTag(request_queue& q, bio* bio) {
     list_add_tail(&bio->bi_list, &q.waiting_bios);
     return false;
   }
-  if (wait_event(q.tag_wait, can_go_on) == SleepResult::kDone) return true;
+  if (wait_event(q.tag_wait, can_go_on) == SleepResult::kDone && !current_kernel().power_off) return true;
   bio->bi_status = -EIO;
   bio_endio(bio);
   return false;

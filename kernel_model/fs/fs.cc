@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernel_model/fs/locks.h"
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
 #include "uapi/aio_abi.h"
@@ -187,8 +188,6 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
 kiocb_progress::kiocb_progress() = default;
 kiocb_progress::~kiocb_progress() = default;
 
-int inode::truncate(loff_t) { return -EINVAL; }
-
 ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   if (from->count == 0) return 0;
   // A retried request goes on where it was, and what it has written counts.
@@ -230,6 +229,7 @@ void fput(file* filp) {
     list_del_init(&watcher->entry);
     watcher->released(watcher);
   }
+  locks_remove_file(filp);
   if (filp->f_op->release != nullptr) filp->f_op->release(filp);
   delete filp;
 }

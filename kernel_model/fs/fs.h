@@ -6,14 +6,21 @@
 
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "kernel_model/kernel/mutex.h"
 #include "kernel_model/kernel/rwsem.h"
 #include "kernel_model/kernel/wait.h"
+
+struct statfs;
 
 namespace aiolab {
 
@@ -40,11 +47,15 @@ inline constexpr int kUioMaxIov = 1024;
 // The largest position of a file.
 inline constexpr loff_t MAX_LFS_FILESIZE = 0x7fffffffffffffff;
 
+struct dentry;
 struct address_space;
 struct file;
 struct fsync_state;
+struct file_lock_context;
 struct inode;
 struct kiocb;
+struct super_block;
+struct vfsmount;
 struct mm_struct;
 
 // Whether `len` bytes at `address` lie in the client's half of the address space.
@@ -149,6 +160,14 @@ struct fsync_state {
   uint64_t fs_step = 0;  // the file system's own
 };
 
+// Where in a directory a readdir is, and who takes its entries.
+struct dir_context {
+  // A d_type is DT_*. False: there is no room for this entry, which will be asked for again.
+  using Emit = absl::FunctionRef<bool(absl::string_view name, uint64_t ino, unsigned d_type)>;
+  Emit emit;
+  loff_t pos = 0;  // of the next entry; the directory's own business, but 0 is the beginning
+};
+
 // Where a sequential reader of a file is, in pages: see mm/readahead.
 struct file_ra_state {
   uint64_t start = 0;       // of the last window
@@ -179,27 +198,183 @@ struct file_operations {
   ssize_t (*read)(file* filp, char* buf, size_t count, loff_t* ppos) = nullptr;
   ssize_t (*write)(file* filp, const char* buf, size_t count, loff_t* ppos) = nullptr;
   loff_t (*llseek)(file* filp, loff_t offset, int whence) = nullptr;
+  // The rest is called on a client's task, which may sleep.
+  //
+  // A new file is about to get its fd. An error keeps it from that, and release is not called.
+  int (*open)(inode& node, file* filp) = nullptr;
+  // FALLOC_FL_*: range, type and access are checked, what the file cannot do is -EOPNOTSUPP.
+  long (*fallocate)(file* filp, int mode, loff_t offset, loff_t len) = nullptr;
+  // Emits the entries from ctx->pos on, "." and ".." first, and moves ctx->pos over those that were taken. 0 or -errno.
+  int (*iterate)(file* filp, dir_context* ctx) = nullptr;
+  // -ENOTTY for a command that it does not know.
+  long (*ioctl)(file* filp, unsigned cmd, unsigned long arg) = nullptr;
+  // POSIX_FADV_*: the advice is one that exists. Null: taken and ignored.
+  int (*fadvise)(file* filp, loff_t offset, loff_t len, int advice) = nullptr;
+  // SYNC_FILE_RANGE_*, from `offset` to `endbyte` inclusive. Null: nothing is cached.
+  int (*sync_file_range)(file* filp, loff_t offset, loff_t endbyte, unsigned flags) = nullptr;
 };
 
-struct inode {
-  virtual ~inode() = default;
-  // Sets the size. 0, -EINVAL for what is no regular file, -EFBIG.
-  virtual int truncate(loff_t size);
-  // Whether it may be opened for writing, mode bits aside: 0 or -EACCES.
-  virtual int permission(bool write) { return static_cast<void>(write), 0; }
+// Which fields of an iattr count.
+inline constexpr unsigned ATTR_MODE = 1 << 0;
+inline constexpr unsigned ATTR_SIZE = 1 << 3;
+inline constexpr unsigned ATTR_ATIME = 1 << 4;
+inline constexpr unsigned ATTR_MTIME = 1 << 5;
+inline constexpr unsigned ATTR_CTIME = 1 << 6;
 
+// A change of an inode's attributes.
+struct iattr {
+  unsigned ia_valid = 0;
+  mode_t ia_mode = 0;  // the type's bits included
+  loff_t ia_size = 0;
+  timespec ia_atime = {};
+  timespec ia_mtime = {};
+  timespec ia_ctime = {};
+};
+
+// What stat and statx tell.
+struct kstat {
+  uint32_t result_mask = 0;  // STATX_*
+  mode_t mode = 0;
+  unsigned nlink = 0;
+  uint64_t ino = 0;
+  dev_t dev = 0;
+  dev_t rdev = 0;
+  loff_t size = 0;
+  uint64_t blocks = 0;  // of 512 bytes
+  uint32_t blksize = kPageSize;
+  timespec atime = {};
+  timespec mtime = {};
+  timespec ctime = {};
+  timespec btime = {};
+  uint64_t attributes = 0;  // STATX_ATTR_*
+  uint64_t attributes_mask = 0;
+  // What a direct request's memory, and its offset and length, have to be a multiple of, bytes; 0: it cannot do
+  // O_DIRECT. They count with STATX_DIOALIGN in result_mask.
+  uint32_t dio_mem_align = 0;
+  uint32_t dio_offset_align = 0;
+  uint64_t mnt_id = 0;
+};
+
+// What can be done with the inodes of a file system, on behalf of a client, which may sleep in them. Results are 0 or
+// -errno. A null entry means unsupported: -ENOTDIR for lookup, -EPERM for most others.
+//
+// Names are single, neither "." nor ".."; the caller has looked them up, so create, link, mkdir and symlink never meet
+// a name that is taken, nor unlink, rmdir and rename (of the old name) one that is free. Types agree as well: unlink
+// gets no directory, rmdir nothing else. No directory is moved below itself. The file system keeps i_nlink, i_size and
+// the times of both inodes, and refuses to remove or replace a directory that is not empty: -ENOTEMPTY.
+//
+// Locks: the caller holds sb.s_dir_lock around everything from lookup to rename, and nothing around the others.
+struct inode_operations {
+  // Null in `*found`: there is no such name.
+  int (*lookup)(inode& dir, absl::string_view name, std::shared_ptr<inode>* found) = nullptr;
+  // `mode` has the type's bits, here S_IFREG.
+  int (*create)(inode& dir, absl::string_view name, mode_t mode, std::shared_ptr<inode>* made) = nullptr;
+  // A file without a name: i_nlink 0. Null: -EOPNOTSUPP.
+  int (*tmpfile)(inode& dir, mode_t mode, std::shared_ptr<inode>* made) = nullptr;
+  int (*link)(inode& dir, absl::string_view name, inode& target) = nullptr;
+  int (*unlink)(inode& dir, absl::string_view name) = nullptr;
+  int (*symlink)(inode& dir, absl::string_view name, absl::string_view target) = nullptr;
+  int (*mkdir)(inode& dir, absl::string_view name, mode_t mode) = nullptr;  // with S_IFDIR
+  int (*rmdir)(inode& dir, absl::string_view name) = nullptr;
+  // Replaces the new name if it is taken, by the old one's kind; RENAME_EXCHANGE swaps the two. RENAME_NOREPLACE has
+  // been dealt with.
+  int (*rename)(inode& old_dir, absl::string_view old_name, inode& new_dir, absl::string_view new_name,
+                unsigned flags) = nullptr;
+  // Where a symbolic link leads.
+  int (*get_link)(inode& node, std::string* target) = nullptr;
+  // The change is allowed and possible (setattr_prepare). Null: simple_setattr, which cannot change a size.
+  int (*setattr)(inode& node, const iattr& attr) = nullptr;
+  // Changes what generic_fillattr has filled in.
+  int (*getattr)(const inode& node, kstat* stat) = nullptr;
+  // Whether it may be opened for writing (`write`) or reading, mode bits aside: 0 or -EACCES. Null: it may.
+  int (*permission)(inode& node, bool write) = nullptr;
+};
+
+// Who holds a shared_ptr to an inode holds a reference: open files, names in use, and a file system's own directory or
+// inode cache. When a name goes away, the file system drops its own; the last reference ends in evict_inode.
+struct inode : std::enable_shared_from_this<inode> {
+  virtual ~inode() = default;
+
+  super_block* i_sb = nullptr;  // null: no file system's, as a pipe
+  const inode_operations* i_op = nullptr;
   mode_t i_mode = 0;
   loff_t i_size = 0;
   uint64_t i_ino = 0;
   unsigned i_nlink = 1;
-  fmode_t i_fmode = 0;                     // what the files that openat makes from it can do besides
-  uint64_t i_blocks = 0;                   // of 512 bytes
-  const file_operations* i_fop = nullptr;  // of the files that openat makes from it
+  dev_t i_rdev = 0;
+  timespec i_atime = {};
+  timespec i_mtime = {};
+  timespec i_ctime = {};
+  timespec i_btime = {};
+  address_space* i_mapping = nullptr;          // its pages, if their bytes are in them (filemap.h)
+  rw_semaphore i_rwsem;                        // the inode lock
+  int i_dio_count = 0;                         // direct requests under way
+  wait_queue_head i_dio_wait;                  // woken when that falls to 0
+  bool i_dead = false;                         // a removed directory: nothing can be made in it any more
+  bool i_linkable = false;                     // from O_TMPFILE, and may get a name
+  std::shared_ptr<file_lock_context> i_flctx;  // null: nobody has ever locked it
+  fmode_t i_fmode = 0;                         // what the files that openat makes from it can do besides
+  uint64_t i_blocks = 0;                       // of 512 bytes
+  const file_operations* i_fop = nullptr;      // of the files that openat makes from it
+};
 
-  address_space* i_mapping = nullptr;  // its pages, if their bytes are in them (filemap.h)
-  rw_semaphore i_rwsem;                // the inode lock
-  int i_dio_count = 0;                 // direct requests under way
-  wait_queue_head i_dio_wait;          // woken when that falls to 0
+// What a file system can do as a whole. A null entry has nothing to do.
+struct super_operations {
+  // Fills in what statfs tells; f_type and f_fsid too.
+  int (*statfs)(super_block& sb, struct statfs* status) = nullptr;
+  // The file system is about to be deleted: drops the references that it has to its own inodes, except s_root.
+  void (*put_super)(super_block& sb) = nullptr;
+  // Writes back everything, data and metadata; with `wait` it is durable on return. On a client's task, which may
+  // sleep.
+  int (*sync_fs)(super_block& sb, int wait) = nullptr;
+  // The last reference to `node` is gone, and so is `node` after this. If its i_nlink is 0, its blocks are free. May be
+  // called by whoever ends a request, and so may not sleep: what takes time belongs on a workqueue.
+  void (*evict_inode)(inode& node) = nullptr;
+};
+
+// A file system that can be mounted. Outlives its inodes.
+struct super_block {
+  virtual ~super_block() = default;
+
+  std::string s_type;  // "tmpfs", as /proc/mounts has it
+  dev_t s_dev = 0;     // given by the mount
+  std::shared_ptr<inode> s_root;
+  const super_operations* s_op = nullptr;
+  // Differs: the kernel has one in each directory (i_rwsem) and one for renames.
+  mutex s_dir_lock;
+};
+
+// Calls evict_inode and deletes the inode.
+void iput_final(inode* node);
+
+// The first reference to an inode of `sb`, with the current time in all its times.
+template <typename T>
+std::shared_ptr<T> new_inode(super_block& sb, std::unique_ptr<T> node);
+
+// The model's date: kernel_state::realtime_start_ns, and what has passed since.
+timespec current_time();
+bool TimeBefore(const timespec& a, const timespec& b);
+
+// A read has touched the file: its atime moves as `relatime` has it. O_NOATIME keeps it.
+void file_accessed(file* filp);
+// A write has.
+void file_update_time(file* filp);
+
+// Whether the change may be: 0, -EFBIG for a size beyond the limits, and then SIGXFSZ.
+int setattr_prepare(const inode& node, const iattr& attr);
+// Changes mode and times as `attr` says.
+void setattr_copy(inode& node, const iattr& attr);
+// A setattr for what has no size. -EINVAL for ATTR_SIZE.
+int simple_setattr(inode& node, const iattr& attr);
+// A check and a setattr with ctime set.
+int notify_change(inode& node, iattr attr);
+void generic_fillattr(const inode& node, kstat* stat);
+int vfs_getattr(const inode& node, kstat* stat);
+
+// A place in the tree of names.
+struct path {
+  std::shared_ptr<vfsmount> mnt;
+  std::shared_ptr<dentry> entry;
 };
 
 // Somebody who has to know when a file goes away, without keeping it: an epoll set.
@@ -214,6 +389,7 @@ struct file {
   fmode_t f_mode = 0;
   unsigned f_flags = 0;  // O_*
   loff_t f_pos = 0;
+  path f_path;  // empty for what has no name, as a pipe
   std::shared_ptr<inode> f_inode;
   int f_count = 1;
   int64_t f_id = 0;  // as traces name it, by order of opening
@@ -257,6 +433,13 @@ loff_t generic_file_llseek(file* filp, loff_t offset, int whence);
 // For files whose position means nothing.
 loff_t noop_llseek(file* filp, loff_t offset, int whence);
 int noop_fsync(file* filp, int datasync, fsync_state* state);
+
+template <typename T>
+std::shared_ptr<T> new_inode(super_block& sb, std::unique_ptr<T> node) {
+  node->i_sb = &sb;
+  node->i_atime = node->i_mtime = node->i_ctime = node->i_btime = current_time();
+  return std::shared_ptr<T>(node.release(), [](T* last) { iput_final(last); });
+}
 
 // Something that io_submit's RESFD can signal: an eventfd of the model or of the host.
 struct eventfd_ctx {

@@ -15,9 +15,14 @@ namespace aiolab {
 namespace {
 
 struct sysctl_inode : inode {
-  int permission(bool write) override { return write && (i_mode & 0200) == 0 ? -EACCES : 0; }
-
   unsigned long mm_struct::*number = nullptr;
+};
+
+// Root's own rights do not count here.
+int proc_sys_permission(inode& node, bool write) { return write && (node.i_mode & 0200) == 0 ? -EACCES : 0; }
+
+constexpr inode_operations proc_sys_inode_operations = {
+    .permission = proc_sys_permission,
 };
 
 unsigned long& NumberOf(const file& filp) {
@@ -61,6 +66,7 @@ constexpr file_operations proc_sys_file_operations = {
 std::shared_ptr<inode> MakeSysctl(unsigned long mm_struct::*number, bool writable) {
   auto node = std::make_shared<sysctl_inode>();
   node->i_mode = S_IFREG | (writable ? 0644 : 0444);
+  node->i_op = &proc_sys_inode_operations;
   node->i_fop = &proc_sys_file_operations;
   node->number = number;
   return node;

@@ -29,6 +29,7 @@ struct block_device;
 struct kernel_state;
 struct mm_struct;
 struct files_struct;
+struct fs_struct;
 struct vm_state;
 
 struct task_struct {
@@ -37,6 +38,7 @@ struct task_struct {
   int cpu = 0;                     // where it runs now, 0..nr_cpus-1
   mm_struct* mm = nullptr;         // whose memory user copies mean; null in an interrupt and in a worker without use_mm
   files_struct* files = nullptr;   // whose fds fget means
+  fs_struct* fs = nullptr;         // which names it sees, and from where; null in workers and interrupts
   blk_plug* plug = nullptr;        // requests held back until blk_finish_plug or until the task sleeps
   Sleeper sleeper;                 // where its thread waits on the host
   std::atomic<bool> sigpending{};  // a signal wants to end an interruptible sleep
@@ -85,8 +87,13 @@ struct kernel_state {
   kernel_stats stats;
   std::atomic<uint64_t> entries{0};  // calls into the model so far; one that is going on has the last number
   block_device* disk = nullptr;  // the machine's one disk
-  vm_state* vm = nullptr;        // the page cache
-  int forks = 0;                 // how many forks lie between this process and the one that made the machine
+  // The date at executor time 0, in nanoseconds of Unix time: 2026-01-01 00:00:00 UTC, so that runs repeat.
+  int64_t realtime_start_ns = 1'767'225'600'000'000'000;
+  vm_state* vm = nullptr;  // the page cache
+  // There was a power cut: devices fail everything, interruptible sleeps end, and what is left of the kernel only
+  // unwinds.
+  bool power_off = false;
+  int forks = 0;  // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
 };
