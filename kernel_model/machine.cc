@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "kernel_model/block/block.h"
+#include "kernel_model/block/blkdev.h"
 #include "kernel_model/drivers/block/sim_disk.h"
 #include "kernel_model/fs/hostfs.h"
 #include "kernel_model/mm/uaccess.h"

@@ -1,52 +1,60 @@
-#include "kernel_model/block/block.h"
+#include "kernel_model/block/blkdev.h"
+#include "kernel_model/fs/fs.h"
 
 namespace aiolab {
 
-bio* bio_alloc(BioOp op, file* filp, loff_t pos, size_t size) {
+bio* bio_alloc(block_device& bdev, blk_opf_t opf, sector_t sector, uint32_t size) {
   bio* made = new bio;
-  made->op = op;
-  made->bi_file = get_file(filp);
-  made->bi_pos = pos;
+  made->bi_bdev = &bdev;
+  made->bi_opf = opf;
+  made->bi_sector = sector;
   made->bi_size = size;
   made->bi_id = static_cast<int64_t>(++current_kernel().stats.bios);
-  made->bi_completion.owner = made;
-  made->bi_completion.kernel = &current_kernel();
   return made;
 }
 
-void bio_put(bio* bio) {
-  fput(bio->bi_file);
-  delete bio;
-}
+void bio_put(bio* bio) { delete bio; }
 
-const char* Rwbs(const bio& bio) {
-  switch (bio.op) {
-    case BioOp::kRead:
-      return "R";
-    case BioOp::kReadMeta:
-      return "RM";
-    case BioOp::kWrite:
-      return "W";
-    case BioOp::kFlush:
-      return "F";
+std::string Rwbs(blk_opf_t opf) {
+  std::string letters;
+  if ((opf & REQ_PREFLUSH) != 0) letters += 'F';
+  switch (req_op(opf)) {
+    case REQ_OP_READ:
+      letters += 'R';
+      break;
+    case REQ_OP_WRITE:
+    case REQ_OP_WRITE_ZEROES:
+      letters += 'W';
+      break;
+    case REQ_OP_FLUSH:
+      letters += 'F';
+      break;
+    case REQ_OP_DISCARD:
+      letters += 'D';
+      break;
+    default:
+      letters += 'N';
   }
-  return "?";
+  if ((opf & REQ_FUA) != 0) letters += 'F';
+  if ((opf & REQ_RAHEAD) != 0) letters += 'A';
+  if ((opf & REQ_SYNC) != 0) letters += 'S';
+  if ((opf & REQ_META) != 0) letters += 'M';
+  return letters;
 }
 
 void submit_bio(bio* bio) {
   TRACE_EVENT("block_bio_queue", {{"bio", bio->bi_id},
                                   {"req", bio->bi_request},
-                                  {"rwbs", Rwbs(*bio)},
-                                  {"file", bio->bi_file->f_id},
-                                  {"pos", bio->bi_pos},
+                                  {"rwbs", Rwbs(bio->bi_opf)},
+                                  {"sector", bio->bi_sector},
                                   {"bytes", bio->bi_size}});
   blk_plug* const plug = current().plug;
   if (plug == nullptr) {
-    current_kernel().disk->submit(bio);
+    bio->bi_bdev->submit(bio);
     return;
   }
   if (plug->count++ == 0) TRACE_EVENT("block_plug", {{"comm", current().comm}});
-  list_add_tail(&bio->bi_plug_entry, &plug->bios);
+  list_add_tail(&bio->bi_list, &plug->bios);
 }
 
 void blk_start_plug(blk_plug* plug) {
@@ -76,16 +84,16 @@ void blk_flush_plug(task_struct& task) {
   list_head bios;
   list_replace_init(&plug->bios, &bios);
   while (!list_empty(&bios)) {
-    bio* const next = list_entry(bios.next, bio, bi_plug_entry);
-    list_del_init(&next->bi_plug_entry);
-    task.kernel->disk->submit(next);
+    bio* const next = list_entry(bios.next, bio, bi_list);
+    list_del_init(&next->bi_list);
+    next->bi_bdev->submit(next);
   }
 }
 
 void blk_free_lost_bios(block_device& disk) {
   while (!list_empty(&disk.lost_bios)) {
-    bio* const lost = list_entry(disk.lost_bios.next, bio, bi_plug_entry);
-    list_del_init(&lost->bi_plug_entry);
+    bio* const lost = list_entry(disk.lost_bios.next, bio, bi_list);
+    list_del_init(&lost->bi_list);
     bio_put(lost);
   }
 }

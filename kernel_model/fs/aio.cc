@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "kernel_model/block/block.h"
+#include "kernel_model/block/blkdev.h"
 #include "kernel_model/fs/aio_ring.h"
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
@@ -242,11 +242,16 @@ bool kill_ioctx(kioctx* ctx) {
   return true;
 }
 
+// The address of the client's iocb's aio_key. The pointer may be any number.
+uint32_t* UserKey(const iocb* user_iocb) {
+  return reinterpret_cast<uint32_t*>(reinterpret_cast<uintptr_t>(user_iocb) + offsetof(iocb, aio_key));
+}
+
 kioctx* lookup_ioctx(aio_context_t ctx_id) {
-  auto* const ring = reinterpret_cast<aio_ring*>(ctx_id);
   mm_struct* const mm = current().mm;
   uint32_t id;
-  if (get_user(id, &ring->id) != 0) return nullptr;
+  // Whatever the client passes need not be a ring, nor be aligned as one.
+  if (get_user(id, reinterpret_cast<const uint32_t*>(ctx_id + offsetof(aio_ring, id))) != 0) return nullptr;
   if (id >= mm->ioctx_table.size()) return nullptr;
   kioctx* const ctx = mm->ioctx_table[id];
   if (ctx == nullptr || ctx->user_id != ctx_id) return nullptr;
@@ -794,7 +799,7 @@ int SubmitPrepared(const iocb& iocb, struct iocb* user_iocb, aio_kiocb* req) {
     if (const int error = files.eventfd_ctx_fdget(static_cast<int>(iocb.aio_resfd), &req->ki_eventfd); error != 0)
       return error;
   }
-  if (put_user(KIOCB_KEY, &user_iocb->aio_key) != 0) return -EFAULT;
+  if (put_user(KIOCB_KEY, UserKey(user_iocb)) != 0) return -EFAULT;
 
   req->ki_res = {.data = iocb.aio_data, .obj = reinterpret_cast<uint64_t>(user_iocb), .res = 0, .res2 = 0};
   TRACE_EVENT("io_submit_one", {{"ctx", req->ki_ctx->trace_id},
@@ -962,7 +967,7 @@ long sys_io_submit(aio_context_t ctx_id, long nr, iocb** iocbpp) {
 
 long sys_io_cancel(aio_context_t ctx_id, iocb* user_iocb, io_event*) {
   uint32_t key;
-  if (get_user(key, &user_iocb->aio_key) != 0) return -EFAULT;
+  if (get_user(key, UserKey(user_iocb)) != 0) return -EFAULT;
   kioctx* const ctx = lookup_ioctx(ctx_id);
   if (ctx == nullptr) return -EINVAL;
   long ret = -EINVAL;

@@ -2,7 +2,8 @@
 
 #include <errno.h>
 
-#include "kernel_model/block/block.h"
+#include "absl/memory/memory.h"
+#include "kernel_model/block/bio.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
@@ -17,7 +18,8 @@ struct dio {
 };
 
 void DioEndIo(bio* bio) {
-  const dio done = *static_cast<dio*>(bio->bi_private.get());
+  const auto owned = absl::WrapUnique(static_cast<dio*>(bio->bi_private));
+  const dio& done = *owned;
   kiocb* const iocb = done.iocb;
   ssize_t result = bio->bi_status;
   if (result == 0) {
@@ -36,24 +38,26 @@ void DioEndIo(bio* bio) {
 
 }  // namespace
 
-ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space_operations& a_ops) {
+ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space& mapping) {
+  const address_space_operations& a_ops = mapping.a_ops;
   if (iter->count == 0) return 0;
   const bool write = (iocb->ki_flags & IOCB_WRITE) != 0;
   if (!write && iocb->ki_pos >= a_ops.size(iocb->ki_filp)) return 0;
 
-  bio* const bio = bio_alloc(write ? BioOp::kWrite : BioOp::kRead, iocb->ki_filp, iocb->ki_pos, iter->count);
+  bio* const bio = bio_alloc(*current_kernel().disk, (write ? REQ_OP_WRITE : REQ_OP_READ) | REQ_SYNC,
+                             mapping.first_sector + (static_cast<uint64_t>(iocb->ki_pos) >> SECTOR_SHIFT), iter->count);
   bio->bi_request = iocb->ki_id;
   bio->bi_end_io = DioEndIo;
   iocb->ki_waits_for = "the device";
   iter->pinned = true;
   if (!is_sync_kiocb(*iocb)) {
-    bio->bi_private = MakeBioPrivate(dio{iocb, iter, &a_ops, nullptr, nullptr});
+    bio->bi_private = new dio{iocb, iter, &a_ops, nullptr, nullptr};
     submit_bio(bio);
     return -EIOCBQUEUED;
   }
   wait_queue_head waiter;
   ssize_t result = -EIOCBQUEUED;
-  bio->bi_private = MakeBioPrivate(dio{iocb, iter, &a_ops, &waiter, &result});
+  bio->bi_private = new dio{iocb, iter, &a_ops, &waiter, &result};
   submit_bio(bio);
   wait_event(waiter, [&result] { return result != -EIOCBQUEUED; });
   return result;

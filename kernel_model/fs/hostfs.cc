@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "kernel_model/block/block.h"
+#include "kernel_model/block/bio.h"
 #include "kernel_model/fs/direct_io.h"
 #include "kernel_model/fs/mpage.h"
 #include "uapi/aio_abi.h"
@@ -25,6 +25,9 @@
 #endif
 
 namespace aiolab {
+
+// 1 TiB.
+constexpr uint64_t kSectorsPerFile = uint64_t{1} << 31;
 
 struct HostInode : inode {
   explicit HostInode(const address_space_operations& a_ops) : mapping(a_ops) {}
@@ -100,17 +103,17 @@ loff_t HostSize(file* filp) {
 constexpr address_space_operations kHostAops = {HostReadRange, HostWriteRange, HostSize};
 
 ssize_t HostReadIter(kiocb* iocb, iov_iter* iter) {
-  if ((iocb->ki_flags & IOCB_DIRECT) != 0) return blockdev_direct_IO(iocb, iter, kHostAops);
+  if ((iocb->ki_flags & IOCB_DIRECT) != 0) return blockdev_direct_IO(iocb, iter, Inode(iocb->ki_filp).mapping);
   return filemap_read(iocb, iter, Inode(iocb->ki_filp).mapping);
 }
 
 ssize_t HostWriteIter(kiocb* iocb, iov_iter* iter) {
-  if ((iocb->ki_flags & IOCB_DIRECT) != 0) return blockdev_direct_IO(iocb, iter, kHostAops);
+  if ((iocb->ki_flags & IOCB_DIRECT) != 0) return blockdev_direct_IO(iocb, iter, Inode(iocb->ki_filp).mapping);
   return filemap_write(iocb, iter, Inode(iocb->ki_filp).mapping);
 }
 
 void FlushEndIo(bio* bio) {
-  auto* const state = static_cast<fsync_state*>(bio->bi_private.get());
+  auto* const state = static_cast<fsync_state*>(bio->bi_private);
   state->flushed = true;
   state->error = bio->bi_status;
   bio_put(bio);
@@ -119,10 +122,11 @@ void FlushEndIo(bio* bio) {
 
 // The device's flush takes the model's time; the real one follows when that is over.
 int HostFsync(file* filp, int datasync, fsync_state* state) {
+  const HostFile& host = Host(filp);
   if (!state->flush_started) {
     state->flush_started = true;
-    bio* const flush = bio_alloc(BioOp::kFlush, filp, 0, 0);
-    flush->bi_private.reset(state);  // the request's, or the caller's
+    bio* const flush = bio_alloc(*host.kernel->disk, REQ_OP_FLUSH | REQ_SYNC, 0, 0);
+    flush->bi_private = state;  // the request's, or the caller's
     flush->bi_end_io = FlushEndIo;
     submit_bio(flush);
   }
@@ -134,7 +138,7 @@ int HostFsync(file* filp, int datasync, fsync_state* state) {
     wait_event(state->flush_done, [state] { return state->flushed; });
   }
   if (state->error != 0) return state->error;
-  return static_cast<int>(RawSyscall(datasync != 0 ? __NR_fdatasync : __NR_fsync, Host(filp).host_fd));
+  return static_cast<int>(RawSyscall(datasync != 0 ? __NR_fdatasync : __NR_fsync, host.host_fd));
 }
 
 void StopWatchingIfUnwanted(HostFile& host) {
@@ -258,6 +262,8 @@ std::shared_ptr<HostInode> HostFiles::InodeOf(const struct stat& status) {
   std::shared_ptr<HostInode>& slot = inodes_[{status.st_dev, status.st_ino}];
   if (slot == nullptr) {
     slot = std::make_shared<HostInode>(kHostAops);
+    // Each file has a region of the modelled device to itself, in the order of their first use.
+    slot->mapping.first_sector = (inodes_.size() - 1) * kSectorsPerFile;
     slot->i_mode = status.st_mode;
     slot->mapping.readahead = mpage_readahead;
   }

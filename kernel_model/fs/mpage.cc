@@ -1,14 +1,16 @@
 #include "kernel_model/fs/mpage.h"
 
-#include "kernel_model/block/block.h"
+#include "kernel_model/block/bio.h"
 
 namespace aiolab {
 namespace {
 
-// The bio's reference to the file keeps the mapping.
+constexpr unsigned kSectorsPerPageShift = kPageShift - SECTOR_SHIFT;
+
+// The bio's reference to the inode keeps the mapping.
 void mpage_read_end_io(bio* bio) {
-  folio_end_read(*static_cast<address_space*>(bio->bi_private.get()), static_cast<uint64_t>(bio->bi_pos) >> kPageShift,
-                 bio->bi_size >> kPageShift);
+  auto& mapping = *static_cast<address_space*>(bio->bi_private);
+  folio_end_read(mapping, (bio->bi_sector - mapping.first_sector) >> kSectorsPerPageShift, bio->bi_size >> kPageShift);
   bio_put(bio);
 }
 
@@ -16,10 +18,12 @@ void mpage_read_end_io(bio* bio) {
 
 void mpage_readahead(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t nr) {
   // A read wants the data; a write asks the file system where its blocks are.
-  const BioOp op = (iocb->ki_flags & IOCB_WRITE) != 0 ? BioOp::kReadMeta : BioOp::kRead;
-  bio* const bio = bio_alloc(op, iocb->ki_filp, static_cast<loff_t>(first << kPageShift), nr << kPageShift);
+  const blk_opf_t opf = REQ_OP_READ | ((iocb->ki_flags & IOCB_WRITE) != 0 ? REQ_META : 0);
+  bio* const bio =
+      bio_alloc(*current_kernel().disk, opf, mapping.first_sector + (first << kSectorsPerPageShift), nr << kPageShift);
   bio->bi_request = iocb->ki_id;
-  bio->bi_private.reset(&mapping);
+  bio->bi_inode = iocb->ki_filp->f_inode;
+  bio->bi_private = &mapping;
   bio->bi_end_io = mpage_read_end_io;
   submit_bio(bio);
 }

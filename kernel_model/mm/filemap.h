@@ -36,9 +36,10 @@ struct address_space {
   // Asks the device for `nr` pages from `first`, on behalf of `iocb`; folio_end_read follows when they are there. Null:
   // every page is always there, as on tmpfs.
   void (*readahead)(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t nr) = nullptr;
-  // Moves a whole O_DIRECT request past the pages, with these operations; -EIOCBQUEUED if it completes later. Null:
-  // O_DIRECT means nothing here, as on tmpfs.
-  ssize_t (*direct_IO)(kiocb* iocb, iov_iter* iter, const address_space_operations& a_ops) = nullptr;
+  // Moves a whole O_DIRECT request past the pages; -EIOCBQUEUED if it completes later. Null: O_DIRECT means nothing
+  // here, as on tmpfs.
+  ssize_t (*direct_IO)(kiocb* iocb, iov_iter* iter, const address_space& mapping) = nullptr;
+  uint64_t first_sector = 0;  // where the file begins on the device; its blocks follow one another
   absl::flat_hash_map<uint64_t, std::unique_ptr<folio>> i_pages;  // by page index
 };
 

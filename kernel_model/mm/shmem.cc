@@ -108,8 +108,7 @@ ssize_t shmem_write_range(kiocb* iocb, iov_iter* iter, size_t n) {
 
 ssize_t shmem_file_read_iter(kiocb* iocb, iov_iter* to) {
   address_space& mapping = SHMEM_I(*iocb->ki_filp->f_inode).mapping;
-  if (mapping.direct_IO != nullptr && (iocb->ki_flags & IOCB_DIRECT) != 0)
-    return mapping.direct_IO(iocb, to, shmem_aops);
+  if (mapping.direct_IO != nullptr && (iocb->ki_flags & IOCB_DIRECT) != 0) return mapping.direct_IO(iocb, to, mapping);
   return filemap_read(iocb, to, mapping);
 }
 
@@ -120,7 +119,7 @@ ssize_t shmem_file_write_iter(kiocb* iocb, iov_iter* from) {
   // One that is cut short is not worth a direct write: the kernel falls back to the page cache in such cases too.
   const bool whole = static_cast<size_t>(allowed) == from->count;
   if (mapping.direct_IO != nullptr && (iocb->ki_flags & IOCB_DIRECT) != 0 && whole) {
-    return mapping.direct_IO(iocb, from, shmem_aops);
+    return mapping.direct_IO(iocb, from, mapping);
   }
   // What may not be written is hidden for the time being: the iterator tells the caller what is left.
   const size_t refused = from->count - static_cast<size_t>(allowed);

@@ -15,27 +15,40 @@ constexpr int64_t kExponential[kQuantiles] = {
 }  // namespace
 
 void SimDisk::submit(bio* bio) {
-  const SimDiskLatency& latency = bio->op == BioOp::kFlush   ? parameters_.flush
-                                  : bio->op == BioOp::kWrite ? parameters_.write
-                                                             : parameters_.read;
-  const char* const site = bio->op == BioOp::kFlush   ? "sim_disk/flush"
-                           : bio->op == BioOp::kWrite ? "sim_disk/write"
-                                                      : "sim_disk/read";
+  const blk_opf_t op = req_op(bio->bi_opf);
+  const SimDiskLatency& latency = op == REQ_OP_FLUSH   ? parameters_.flush
+                                  : op == REQ_OP_WRITE ? parameters_.write
+                                                       : parameters_.read;
+  const char* const site = op == REQ_OP_FLUSH   ? "sim_disk/flush"
+                           : op == REQ_OP_WRITE ? "sim_disk/write"
+                                                : "sim_disk/read";
   const uint32_t quantile = kernel_.chooser.Choose(Choice::kLatency, kQuantiles, site);
   const int64_t takes_ns = latency.fixed_ns + latency.mean_ns * kExponential[quantile] / 1000;
   TRACE_EVENT("block_rq_issue", {{"bio", bio->bi_id},
                                  {"req", bio->bi_request},
-                                 {"rwbs", Rwbs(*bio)},
+                                 {"rwbs", Rwbs(bio->bi_opf)},
+                                 {"sector", bio->bi_sector},
                                  {"bytes", bio->bi_size},
                                  {"takes_ns", takes_ns}});
-  bio->bi_completion.run = Complete;
-  kernel_.executor.At(bio->bi_completion, kernel_.executor.NowNs() + takes_ns);
+  std::unique_ptr<Completion> completion;
+  if (idle_completions_.empty()) {
+    completion = std::make_unique<Completion>();
+    completion->disk = this;
+    completion->run = Complete;
+  } else {
+    completion = std::move(idle_completions_.back());
+    idle_completions_.pop_back();
+  }
+  completion->done = bio;
+  kernel_.executor.At(*completion.release(), kernel_.executor.NowNs() + takes_ns);
 }
 
 void SimDisk::Complete(Executor::Event& event) {
-  const auto& completion = static_cast<bio::Completion&>(event);
-  bio* const done = completion.owner;
-  ScopedCurrent in_interrupt(completion.kernel->irq);
+  auto& completion = static_cast<Completion&>(event);
+  SimDisk& disk = *completion.disk;
+  bio* const done = completion.done;
+  disk.idle_completions_.emplace_back(&completion);
+  ScopedCurrent in_interrupt(disk.kernel_.irq);
   TRACE_EVENT("block_rq_complete", {{"bio", done->bi_id}, {"req", done->bi_request}, {"error", done->bi_status}});
   done->bi_end_io(done);
 }

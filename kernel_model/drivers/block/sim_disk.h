@@ -4,8 +4,10 @@
 #define KERNEL_MODEL_DRIVERS_BLOCK_SIM_DISK_H_
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
-#include "kernel_model/block/block.h"
+#include "kernel_model/block/blkdev.h"
 
 namespace aiolab {
 
@@ -30,10 +32,15 @@ class SimDisk : public block_device {
   void submit(bio* bio) override;
 
  private:
+  struct Completion : Executor::Event {
+    SimDisk* disk;
+    bio* done;
+  };
   static void Complete(Executor::Event& event);
 
   kernel_state& kernel_;
   const SimDiskParameters parameters_;
+  std::vector<std::unique_ptr<Completion>> idle_completions_;  // kept, so that a bio costs no allocation
 };
 
 }  // namespace aiolab

@@ -54,7 +54,8 @@ TEST_F(AioTest, AContextNeedsNoMappingOfItsOwn) {
   ASSERT_EQ(kernel_.io_setup(1, &contexts[0]), 0);
   const int before = Mappings();
   for (size_t i = 1; i < contexts.size(); ++i) ASSERT_EQ(kernel_.io_setup(1, &contexts[i]), 0) << i;
-  EXPECT_LT(Mappings(), before + 10);
+  // Fewer than one in a hundred: allocators, a sanitizer's above all, map memory too.
+  EXPECT_LT(Mappings(), before + 200);
   for (const aio_context_t ctx : contexts) ASSERT_EQ(kernel_.io_destroy(ctx), 0);
 }
 
