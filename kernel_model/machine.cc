@@ -1,5 +1,6 @@
 #include "kernel_model/machine.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,7 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "kernel_model/block/blkdev.h"
 #include "kernel_model/drivers/block/sim_disk.h"
+#include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/hostfs.h"
+#include "kernel_model/fs/namei.h"
+#include "kernel_model/fs/namespace.h"
 #include "kernel_model/mm/uaccess.h"
 #include "kernel_model/model_files.h"
 #include "uapi/errno_name.h"
@@ -71,6 +75,11 @@ Machine::Machine(MachineOptions options)
       disk_(std::make_unique<SimDisk>(kernel_)),
       fork_canary_(MakeForkCanary()) {
   InstallFaultHandler(sigaction);
+  {
+    ScopedCurrent as_kernel(kernel_.irq);
+    fs_ = MakeModelNamespace(*options_.profile);
+  }
+  kernel_.irq.fs = nullptr;
   trace_.set_sink(options_.trace_sink);
   kernel_.disk = disk_.get();
   kernel_.sched_submit_work = blk_flush_plug;
@@ -79,7 +88,7 @@ Machine::Machine(MachineOptions options)
     host_files_ = host.get();
     files_ = std::move(host);
   } else {
-    files_ = MakeModelFiles(*options_.profile);
+    files_ = std::make_unique<ModelFiles>();
   }
 }
 
@@ -92,6 +101,7 @@ Machine::~Machine() {
     DropRequests(mm_);
     blk_free_lost_bios(*disk_);
     files_.reset();
+    fs_.reset();
   }
   trace_.Flush();
   munmap(fork_canary_, 4096);
@@ -109,6 +119,7 @@ task_struct& Machine::ThisTask() {
     task->comm = absl::StrCat("client/", ++threads_seen_);
     task->mm = &mm_;
     task->files = files_.get();
+    task->fs = fs_.get();
     // A fault on a blocked signal would kill the process instead of ending a copy.
     const uint64_t faults = (uint64_t{1} << (SIGSEGV - 1)) | (uint64_t{1} << (SIGBUS - 1));
     RawSyscall(__NR_rt_sigprocmask, SIG_UNBLOCK, &faults, nullptr, sizeof(faults));
@@ -116,6 +127,29 @@ task_struct& Machine::ThisTask() {
   cached_machine_id = id_;
   cached_task = task.get();
   return *task;
+}
+
+absl::Status Machine::Mount(absl::string_view path_name, std::unique_ptr<super_block> sb) {
+  Entry entry(*this, nullptr, /*cost_ns=*/0);
+  if (path_name.empty() || path_name.front() != '/' || path_name == "/") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot mount on \"", path_name, "\": give an absolute path below /, such as /data"));
+  }
+  for (size_t end = 1; end < path_name.size(); ++end) {
+    end = std::min(path_name.find('/', end), path_name.size());
+    const absl::string_view folder = path_name.substr(0, end);
+    const int error = kern_mkdir(folder, 0755);
+    if (error == 0 || error == -EEXIST) continue;
+    return absl::FailedPreconditionError(absl::StrCat("cannot mount on ", path_name, ": the folder ", folder,
+                                                      " cannot be made: ", ErrnoDescription(-error)));
+  }
+  path at;
+  if (const int error = kern_path(path_name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &at); error != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot mount on ", path_name, ": it has to be a folder: ", ErrnoDescription(-error)));
+  }
+  MountAt(*fs_, at, std::move(sb));
+  return absl::OkStatus();
 }
 
 bool Machine::IsClientThread() const { return cached_machine_id == id_; }

@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "kernel_model/fs/aio.h"
 #include "kernel_model/kernel/sched.h"
 #include "kernel_model/profile.h"
@@ -28,6 +30,7 @@
 namespace aiolab {
 
 class HostFiles;
+struct fs_struct;
 
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
@@ -75,6 +78,10 @@ class Machine {
     const char* const syscall_;
     long result_ = 0;
   };
+
+  // Mounts a file system on the folder `path`, which is made if it is not there. It stays for the machine's life, and
+  // goes with it. The calling thread counts as a client from now on. An error says what is wrong with the path.
+  absl::Status Mount(absl::string_view path, std::unique_ptr<super_block> sb);
 
   kernel_state& kernel() { return kernel_; }
   mm_struct& mm() { return mm_; }
@@ -153,6 +160,7 @@ class Machine {
   kernel_state kernel_;
   mm_struct mm_;
   const std::unique_ptr<block_device> disk_;
+  std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id

@@ -1,17 +1,17 @@
-// The files that a machine of the model has: which names there are, and what is behind them.
+// The names that a machine of the model has, and what is behind them.
 #ifndef KERNEL_MODEL_MODEL_FILES_H_
 #define KERNEL_MODEL_MODEL_FILES_H_
 
 #include <memory>
 
-#include "kernel_model/fs/file_table.h"
+#include "kernel_model/fs/namespace.h"
 #include "kernel_model/profile.h"
 
 namespace aiolab {
 
-// /tmp (the working directory) and /dev/shm to make files in; /dev/null, zero and full; /proc/sys/fs/aio-nr and
-// aio-max-nr. No fd is open.
-std::unique_ptr<ModelFiles> MakeModelFiles(const Profile& profile);
+// /tmp (the working directory) and /dev/shm to make files in, each with the rules of tmpfs; /dev/null, zero and full;
+// /proc/sys/fs/aio-nr and aio-max-nr. Requires: a current task.
+std::unique_ptr<fs_struct> MakeModelNamespace(const Profile& profile);
 
 }  // namespace aiolab
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernel_model/fs/anon_inodes.h"
 #include "kernel_model/fs/file_table.h"
-#include "kernel_model/fs/namei.h"
 #include "kernel_model/kernel/wait.h"
 #include "kernel_model/mm/uaccess.h"
 #include "uapi/errno_name.h"

@@ -9,9 +9,9 @@
 #include <map>
 #include <memory>
 
+#include "kernel_model/fs/anon_inodes.h"
 #include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/fs.h"
-#include "kernel_model/fs/namei.h"
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/kernel/wait.h"
 #include "kernel_model/mm/uaccess.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernel_model/fs/eventfd.h"
+#include "kernel_model/fs/locks.h"
 
 namespace aiolab {
 
@@ -43,9 +44,17 @@ int ModelFiles::Install(file* filp, bool close_on_exec, int from) {
   return fd;
 }
 
+void ModelFiles::InstallAt(int fd, file* filp, bool close_on_exec) {
+  Close(fd);
+  if (static_cast<size_t>(fd) >= slots_.size()) slots_.resize(fd + 1);
+  slots_[fd] = {filp, close_on_exec};
+}
+
 int ModelFiles::Close(int fd) {
   if (fd < 0 || static_cast<size_t>(fd) >= slots_.size() || slots_[fd].filp == nullptr) return -EBADF;
-  fput(std::exchange(slots_[fd].filp, nullptr));
+  file* const filp = std::exchange(slots_[fd].filp, nullptr);
+  locks_remove_posix(filp, this);
+  fput(filp);
   return 0;
 }
 

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "kernel_model/fs/fs.h"
-#include "kernel_model/fs/namei.h"
 #include "kernel_model/kernel/sched.h"
 
 namespace aiolab {
@@ -23,7 +22,6 @@ class ModelFiles : public files_struct {
   // 0, 1 and 2 stay the host's.
   static constexpr int kFirstFd = 3;
 
-  explicit ModelFiles(std::unique_ptr<FileTree> tree) : tree_(std::move(tree)) {}
   // Drops every file. Requires: nothing waits for one any more.
   ~ModelFiles() override;
 
@@ -36,6 +34,8 @@ class ModelFiles : public files_struct {
   // Gives `filp` the lowest free fd from `from` up and takes over the caller's reference. Returns the fd or -EMFILE,
   // and then the reference is gone too.
   int Install(file* filp, bool close_on_exec, int from = kFirstFd);
+  // The same for a given fd, whose file is closed. Requires: 0 <= fd < kFdsMax.
+  void InstallAt(int fd, file* filp, bool close_on_exec);
   // 0 or -EBADF.
   int Close(int fd);
 
@@ -43,15 +43,12 @@ class ModelFiles : public files_struct {
   bool close_on_exec(int fd) const { return slots_[fd].close_on_exec; }
   void set_close_on_exec(int fd, bool on) { slots_[fd].close_on_exec = on; }
 
-  FileTree& tree() { return *tree_; }
-
  private:
   struct Slot {
     file* filp = nullptr;
     bool close_on_exec = false;
   };
 
-  const std::unique_ptr<FileTree> tree_;
   std::vector<Slot> slots_;  // by fd
   int64_t files_opened_ = 0;
 };

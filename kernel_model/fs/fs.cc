@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernel_model/fs/locks.h"
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
 #include "uapi/aio_abi.h"
@@ -221,6 +222,7 @@ void fput(file* filp) {
     list_del_init(&watcher->entry);
     watcher->released(watcher);
   }
+  locks_remove_file(filp);
   if (filp->f_op->release != nullptr) filp->f_op->release(filp);
   delete filp;
 }

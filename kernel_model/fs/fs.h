@@ -46,6 +46,7 @@ inline constexpr loff_t MAX_LFS_FILESIZE = 0x7fffffffffffffff;
 
 struct dentry;
 struct file;
+struct file_lock_context;
 struct inode;
 struct kiocb;
 struct super_block;
@@ -166,6 +167,8 @@ struct file_operations {
   long (*ioctl)(file* filp, unsigned cmd, unsigned long arg) = nullptr;
   // POSIX_FADV_*: the advice is one that exists. Null: taken and ignored.
   int (*fadvise)(file* filp, loff_t offset, loff_t len, int advice) = nullptr;
+  // SYNC_FILE_RANGE_*, from `offset` to `endbyte` inclusive. Null: nothing is cached.
+  int (*sync_file_range)(file* filp, loff_t offset, loff_t endbyte, unsigned flags) = nullptr;
 };
 
 // Which fields of an iattr count.
@@ -246,7 +249,7 @@ struct inode_operations {
 
 // Who holds a shared_ptr to an inode holds a reference: open files, names in use, and a file system's own directory or
 // inode cache. When a name goes away, the file system drops its own; the last reference ends in evict_inode.
-struct inode {
+struct inode : std::enable_shared_from_this<inode> {
   virtual ~inode() = default;
 
   super_block* i_sb = nullptr;  // null: no file system's, as a pipe
@@ -260,15 +263,20 @@ struct inode {
   timespec i_mtime = {};
   timespec i_ctime = {};
   timespec i_btime = {};
-  fmode_t i_fmode = 0;                     // what the files that openat makes from it can do besides
-  uint64_t i_blocks = 0;                   // of 512 bytes
-  const file_operations* i_fop = nullptr;  // of the files that openat makes from it
+  bool i_dead = false;                         // a removed directory: nothing can be made in it any more
+  bool i_linkable = false;                     // from O_TMPFILE, and may get a name
+  std::shared_ptr<file_lock_context> i_flctx;  // null: nobody has ever locked it
+  fmode_t i_fmode = 0;                         // what the files that openat makes from it can do besides
+  uint64_t i_blocks = 0;                       // of 512 bytes
+  const file_operations* i_fop = nullptr;      // of the files that openat makes from it
 };
 
 // What a file system can do as a whole. A null entry has nothing to do.
 struct super_operations {
   // Fills in what statfs tells; f_type and f_fsid too.
   int (*statfs)(super_block& sb, struct statfs* status) = nullptr;
+  // The file system is about to be deleted: drops the references that it has to its own inodes, except s_root.
+  void (*put_super)(super_block& sb) = nullptr;
   // Writes back everything, data and metadata; with `wait` it is durable on return. On a client's task, which may
   // sleep.
   int (*sync_fs)(super_block& sb, int wait) = nullptr;

@@ -1,62 +1,42 @@
-// The names of files: a tree of a few folders that the machine is made with, and the files that clients make in them.
+// From names to files; the calls that change names stand in syscalls.h.
 //
-// Mirrors: fs/namei.c, as far as names go.
-// Differs: one process, root, on one mount. There are no links, no mkdir and no permissions but a file's own.
+// Mirrors: fs/namei.c.
+// Differs: one process, root: no permissions but what a file itself refuses. Where two errors meet, a name that is too
+// long is noticed when the walk gets to it.
+//
+// Results are 0 or -errno, on behalf of the current task, which may sleep.
 #ifndef KERNEL_MODEL_FS_NAMEI_H_
 #define KERNEL_MODEL_FS_NAMEI_H_
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "kernel_model/fs/dcache.h"
 #include "kernel_model/fs/fs.h"
+#include "kernel_model/fs/namespace.h"
 
 namespace aiolab {
 
 // Copies a path of the client. 0, -EFAULT, -ENAMETOOLONG, -ENOENT for an empty one.
-int getname(const char* user_path, std::string* path);
+int getname(const char* user_path, std::string* name);
 
-// The inode of everything that has no other, as eventfds.
-//
-// Mirrors: fs/anon_inodes.c.
-std::shared_ptr<inode> AnonInode();
+// How the last name is looked up.
+inline constexpr unsigned LOOKUP_FOLLOW = 0x1;     // if it is a symbolic link, that is followed
+inline constexpr unsigned LOOKUP_DIRECTORY = 0x2;  // it has to be a directory
+inline constexpr unsigned LOOKUP_EMPTY = 0x4;      // an empty path means `dirfd` itself, of whatever type
 
-class FileTree {
- public:
-  // Makes the inode of a new regular file.
-  using NewInode = std::function<std::shared_ptr<inode>(mode_t mode)>;
+// Where `user_path` leads, seen from `dirfd`. 0; -ENOENT, -ENOTDIR, -ELOOP, -EBADF, ...
+int user_path_at(int dirfd, const char* user_path, unsigned flags, path* found);
+// The same for a path that is in the kernel already.
+int kern_path(absl::string_view name, unsigned flags, path* found);
 
-  explicit FileTree(NewInode new_inode);
+// Finds what open asks for, and makes it if `flags` (O_*) say so; then *created. Everything that open checks by name is
+// checked; whether the file itself may be opened so is not.
+int path_openat(int dirfd, const char* user_path, unsigned flags, mode_t mode, path* found, bool* created);
 
-  // Relative paths begin at `path`, which has to be a folder. The root at first.
-  void set_working_directory(absl::string_view path) { working_directory_ = std::string(path); }
-  // Requires: the parent is there. Paths are absolute, without a slash at the end.
-  void AddDirectory(absl::string_view path);
-  void Add(absl::string_view path, std::shared_ptr<inode> node);
-
-  struct Place {
-    std::string path;             // absolute, nothing doubled
-    std::shared_ptr<inode> node;  // null: nothing of that name, but its folder is there
-    bool slash_at_end = false;
-  };
-  // Where `path` is, seen from the folder `dir` (null: the working directory). 0, -ENOENT or -ENOTDIR for a folder on
-  // the way, -ENAMETOOLONG.
-  int Lookup(const file* dir, absl::string_view path, Place* place) const;
-
-  // Makes a regular file at `place`, which becomes complete.
-  void Create(Place* place, mode_t mode);
-  // One without a name.
-  std::shared_ptr<inode> CreateUnnamed(mode_t mode) const;
-  // Takes the name away; whoever has the file open keeps it. Requires: place.node is a file.
-  void Remove(const Place& place);
-
- private:
-  const NewInode new_inode_;
-  std::string working_directory_ = "/";
-  std::map<std::string, std::shared_ptr<inode>> nodes_;  // by path
-};
+// Makes a directory; those above it have to be there. For set-up: not a client's call.
+int kern_mkdir(absl::string_view name, mode_t mode);
 
 }  // namespace aiolab
 

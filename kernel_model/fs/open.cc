@@ -1,8 +1,10 @@
-#include "kernel_model/fs/open.h"
-
+// Mirrors: fs/open.c, and mm/memfd.c.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -10,6 +12,8 @@
 
 #include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/namei.h"
+#include "kernel_model/fs/namespace.h"
+#include "kernel_model/fs/syscalls.h"
 #include "kernel_model/mm/uaccess.h"
 
 namespace aiolab {
@@ -18,30 +22,37 @@ namespace {
 // The C library's O_LARGEFILE is 0 where the kernel's is always on.
 constexpr unsigned kOLargefile = 0100000;
 
-// What F_SETFL may change.
-constexpr unsigned SETFL_MASK = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
-
 // O_ACCMODE counts from 0, f_mode is bits; 3 is neither reading nor writing.
 fmode_t OPEN_FMODE(unsigned flags) { return ((flags & O_ACCMODE) + 1) & (FMODE_READ | FMODE_WRITE); }
 
-file* NewFile(std::shared_ptr<inode> node, unsigned flags) {
+bool Writes(unsigned flags) { return (OPEN_FMODE(flags) & FMODE_WRITE) != 0 || (flags & O_TRUNC) != 0; }
+
+// Mirrors: do_dentry_open.
+int NewFile(path at, unsigned flags, file** opened) {
+  std::shared_ptr<inode> node = at.entry->d_inode;
   auto* filp = new file;
   filp->f_flags = flags & ~static_cast<unsigned>(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
+  filp->f_path = std::move(at);
+  filp->f_inode = node;
+  *opened = filp;
   if ((flags & O_PATH) != 0) {
     static constexpr file_operations kNone = {.name = "path"};
     filp->f_op = &kNone;
     filp->f_mode = FMODE_PATH;
-  } else {
-    filp->f_op = node->i_fop;
-    filp->f_mode = OPEN_FMODE(flags) | node->i_fmode;
-    if (filp->f_op->llseek != nullptr) filp->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
-    filp->f_flags |= kOLargefile;
+    return 0;
   }
-  filp->f_inode = std::move(node);
-  return filp;
+  filp->f_op = node->i_fop;
+  filp->f_mode = OPEN_FMODE(flags) | node->i_fmode;
+  if (filp->f_op->llseek != nullptr) filp->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+  filp->f_flags |= kOLargefile;
+  const int error = filp->f_op->open == nullptr ? 0 : filp->f_op->open(*node, filp);
+  if (error != 0) delete filp;
+  return error;
 }
 
-// The flags that make no sense, as build_open_flags knows them.
+// The flags that make no sense.
+//
+// Mirrors: build_open_flags.
 int CheckFlags(unsigned flags) {
   constexpr unsigned kTmpfile = O_TMPFILE & ~O_DIRECTORY;
   if ((flags & kTmpfile) != 0) {
@@ -57,7 +68,15 @@ int Permission(inode& node, bool write) {
   return node.i_op != nullptr && node.i_op->permission != nullptr ? node.i_op->permission(node, write) : 0;
 }
 
-int Truncate(inode& node, loff_t size) {
+// Whether what was found may be opened so.
+int may_open(inode& node, unsigned flags) {
+  if ((flags & O_PATH) != 0) return 0;
+  if (S_ISDIR(node.i_mode) && Writes(flags)) return -EISDIR;
+  if (const int error = Permission(node, Writes(flags)); error != 0) return error;
+  return (flags & O_DIRECT) != 0 && (node.i_fmode & FMODE_CAN_ODIRECT) == 0 ? -EINVAL : 0;
+}
+
+int do_truncate(inode& node, loff_t size) {
   iattr attr;
   attr.ia_valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME;
   attr.ia_size = size;
@@ -65,36 +84,63 @@ int Truncate(inode& node, loff_t size) {
   return notify_change(node, attr);
 }
 
-// Whether what was found may be opened so.
-int MayOpen(const FileTree::Place& place, unsigned flags) {
-  inode& node = *place.node;
-  const bool writes = (OPEN_FMODE(flags) & FMODE_WRITE) != 0 || (flags & O_TRUNC) != 0;
-  if (S_ISDIR(node.i_mode)) {
-    if ((flags & O_CREAT) != 0 || writes) return -EISDIR;
-  } else if ((flags & O_DIRECTORY) != 0 || place.slash_at_end) {
-    return -ENOTDIR;
-  }
-  if ((flags & O_PATH) != 0) return 0;
-  if (const int error = Permission(node, writes); error != 0) return error;
-  if ((flags & O_DIRECT) != 0 && (node.i_fmode & FMODE_CAN_ODIRECT) == 0) return -EINVAL;
+int MakeTmpfile(const path& dir, mode_t mode, path* made) {
+  inode& node = *dir.entry->d_inode;
+  if (node.i_op->tmpfile == nullptr) return -EOPNOTSUPP;
+  std::shared_ptr<inode> file_node;
+  if (const int error = node.i_op->tmpfile(node, S_IFREG | (mode & 07777), &file_node); error != 0) return error;
+  *made = path{dir.mnt, d_tmpfile(dir.entry, std::move(file_node))};
   return 0;
 }
 
-int Find(int dirfd, const char* user_path, FileTree::Place* place) {
-  std::string path;
-  if (const int error = getname(user_path, &path); error != 0) return error;
-  const FileTree& tree = current_files().tree();
-  if (path.front() == '/' || dirfd == AT_FDCWD) return tree.Lookup(nullptr, path, place);
-  const FileRef dir = fdget_raw(dirfd);
-  return dir ? tree.Lookup(dir.get(), path, place) : -EBADF;
+int OpenTmpfile(int dirfd, const char* user_path, unsigned flags, mode_t mode, path* made) {
+  path dir;
+  if (const int error = user_path_at(dirfd, user_path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir); error != 0) {
+    return error;
+  }
+  if (const int error = MakeTmpfile(dir, mode & ~current().fs->umask, made); error != 0) return error;
+  inode& node = *made->entry->d_inode;
+  node.i_linkable = (flags & O_EXCL) == 0;
+  return (flags & O_DIRECT) != 0 && (node.i_fmode & FMODE_CAN_ODIRECT) == 0 ? -EINVAL : 0;
 }
 
-int OpenTmpfile(const FileTree::Place& place, unsigned flags, mode_t mode, std::shared_ptr<inode>* node) {
-  if (place.node == nullptr) return -ENOENT;
-  if (!S_ISDIR(place.node->i_mode)) return -ENOTDIR;
-  *node = current_files().tree().CreateUnnamed(S_IFREG | (mode & 07777));
-  (*node)->i_nlink = 0;
-  return (flags & O_DIRECT) != 0 && ((*node)->i_fmode & FMODE_CAN_ODIRECT) == 0 ? -EINVAL : 0;
+int OpenNamed(int dirfd, const char* user_path, unsigned flags, mode_t mode, path* found) {
+  bool created = false;
+  if (const int error = path_openat(dirfd, user_path, flags, mode, found, &created); error != 0) return error;
+  inode& node = *found->entry->d_inode;
+  if (const int error = may_open(node, flags); error != 0) return error;
+  return (flags & O_TRUNC) != 0 && !created && S_ISREG(node.i_mode) ? do_truncate(node, 0) : 0;
+}
+
+// Mirrors: vfs_fallocate, but for the parts that the file does.
+int CheckFallocate(const file& filp, int mode, loff_t offset, loff_t len) {
+  constexpr int kOperations = FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_PUNCH_HOLE |
+                              FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+  if (offset < 0 || len <= 0) return -EINVAL;
+  if ((mode & ~(kOperations | FALLOC_FL_KEEP_SIZE)) != 0) return -EOPNOTSUPP;
+  const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
+  switch (mode & kOperations) {
+    case 0:
+    case FALLOC_FL_UNSHARE_RANGE:
+    case FALLOC_FL_ZERO_RANGE:
+      break;
+    case FALLOC_FL_PUNCH_HOLE:
+      if (!keep_size) return -EOPNOTSUPP;
+      break;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+      if (keep_size) return -EOPNOTSUPP;
+      break;
+    default:
+      return -EOPNOTSUPP;
+  }
+  if ((filp.f_mode & FMODE_WRITE) == 0) return -EBADF;
+  const mode_t type = filp.f_inode->i_mode;
+  if (S_ISFIFO(type)) return -ESPIPE;
+  if (S_ISDIR(type)) return -EISDIR;
+  if (!S_ISREG(type) && !S_ISBLK(type)) return -ENODEV;
+  loff_t end = 0;
+  return __builtin_add_overflow(offset, len, &end) ? -EFBIG : 0;
 }
 
 }  // namespace
@@ -103,43 +149,14 @@ long sys_openat(int dirfd, const char* user_path, int signed_flags, mode_t mode)
   auto flags = static_cast<unsigned>(signed_flags);
   if ((flags & O_PATH) != 0) flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
   if (const int error = CheckFlags(flags); error != 0) return error;
-  FileTree::Place place;
-  if (const int error = Find(dirfd, user_path, &place); error != 0) return error;
-
-  ModelFiles& files = current_files();
-  const bool close_on_exec = (flags & O_CLOEXEC) != 0;
-  if ((flags & O_TMPFILE) == O_TMPFILE) {
-    std::shared_ptr<inode> node;
-    if (const int error = OpenTmpfile(place, flags, mode, &node); error != 0) return error;
-    return files.Install(NewFile(std::move(node), flags), close_on_exec);
-  }
-  if (place.node == nullptr) {
-    if ((flags & O_CREAT) == 0) return -ENOENT;
-    if (place.slash_at_end) return -EISDIR;
-    files.tree().Create(&place, S_IFREG | (mode & 07777));
-  } else if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
-    return -EEXIST;
-  }
-  if (const int error = MayOpen(place, flags); error != 0) return error;
-  if ((flags & O_TRUNC) != 0 && S_ISREG(place.node->i_mode)) {
-    if (const int error = Truncate(*place.node, 0); error != 0) return error;
-  }
-  return files.Install(NewFile(place.node, flags), close_on_exec);
-}
-
-long sys_unlinkat(int dirfd, const char* user_path, int flags) {
-  if ((flags & ~AT_REMOVEDIR) != 0) return -EINVAL;
-  FileTree::Place place;
-  if (const int error = Find(dirfd, user_path, &place); error != 0) return error;
-  if (place.node == nullptr) return -ENOENT;
-  const bool is_directory = S_ISDIR(place.node->i_mode);
-  // The folders are the machine's, and stay.
-  if ((flags & AT_REMOVEDIR) != 0) return is_directory ? -EBUSY : -ENOTDIR;
-  if (is_directory) return -EISDIR;
-  if (place.slash_at_end) return -ENOTDIR;
-  if (!S_ISREG(place.node->i_mode) || Permission(*place.node, /*write=*/true) != 0) return -EPERM;
-  current_files().tree().Remove(place);
-  return 0;
+  path found;
+  const bool is_tmpfile = (flags & O_TMPFILE) == O_TMPFILE;
+  const int error = is_tmpfile ? OpenTmpfile(dirfd, user_path, flags, mode, &found)
+                               : OpenNamed(dirfd, user_path, flags, mode, &found);
+  if (error != 0) return error;
+  file* filp = nullptr;
+  if (const int failed = NewFile(std::move(found), flags, &filp); failed != 0) return failed;
+  return current_files().Install(filp, (flags & O_CLOEXEC) != 0);
 }
 
 long sys_memfd_create(const char* user_name, unsigned flags) {
@@ -151,65 +168,27 @@ long sys_memfd_create(const char* user_name, unsigned flags) {
     return error == -ENAMETOOLONG ? -EINVAL : error;
   }
   if (name.size() > kNameMax) return -EINVAL;
-  ModelFiles& files = current_files();
-  std::shared_ptr<inode> node = files.tree().CreateUnnamed(S_IFREG | 0777);
-  node->i_nlink = 0;
-  file* filp = NewFile(std::move(node), O_RDWR);
+  const std::shared_ptr<vfsmount>& shm_mnt = current().fs->shm_mnt;
+  path made;
+  if (const int error = MakeTmpfile(path{shm_mnt, shm_mnt->mnt_root}, 0777, &made); error != 0) return error;
+  file* filp = nullptr;
+  if (const int error = NewFile(std::move(made), O_RDWR, &filp); error != 0) return error;
   // The flag for O_DIRECT is set by open, through which a memfd never goes.
   filp->f_mode &= ~FMODE_CAN_ODIRECT;
-  return files.Install(filp, (flags & MFD_CLOEXEC) != 0);
+  return current_files().Install(filp, (flags & MFD_CLOEXEC) != 0);
 }
 
 long sys_close(int fd) { return current_files().Close(fd); }
 
-long sys_dup(int oldfd) {
-  FileRef filp = fdget_raw(oldfd);
-  if (!filp) return -EBADF;
-  return current_files().Install(get_file(filp.get()), /*close_on_exec=*/false);
-}
-
-long sys_fcntl(int fd, int cmd, unsigned long arg) {
-  ModelFiles& files = current_files();
-  FileRef filp = fdget_raw(fd);
-  if (!filp) return -EBADF;
-  const bool is_path = (filp->f_mode & FMODE_PATH) != 0;
-  switch (cmd) {
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC:
-      if (arg >= static_cast<unsigned long>(ModelFiles::kFdsMax)) return -EINVAL;
-      return files.Install(get_file(filp.get()), cmd == F_DUPFD_CLOEXEC, static_cast<int>(arg));
-    case F_GETFD:
-      return files.close_on_exec(fd) ? FD_CLOEXEC : 0;
-    case F_SETFD:
-      files.set_close_on_exec(fd, (arg & FD_CLOEXEC) != 0);
-      return 0;
-    case F_GETFL:
-      return filp->f_flags;
-    case F_SETFL: {
-      if (is_path) return -EBADF;
-      const auto flags = static_cast<unsigned>(arg);
-      if ((flags & O_DIRECT) != 0 && (filp->f_mode & FMODE_CAN_ODIRECT) == 0) return -EINVAL;
-      filp->f_flags = (flags & SETFL_MASK) | (filp->f_flags & ~SETFL_MASK);
-      return 0;
-    }
-    default:
-      return is_path ? -EBADF : -EINVAL;
-  }
-}
-
-long sys_fstat(int fd, struct stat* user_stat) {
-  FileRef filp = fdget_raw(fd);
-  if (!filp) return -EBADF;
-  const inode& node = *filp->f_inode;
-  struct stat attributes = {};
-  attributes.st_dev = 1;
-  attributes.st_ino = node.i_ino;
-  attributes.st_mode = node.i_mode;
-  attributes.st_nlink = node.i_nlink;
-  attributes.st_size = node.i_size;
-  attributes.st_blksize = kPageSize;
-  attributes.st_blocks = static_cast<blkcnt_t>(node.i_blocks);
-  return copy_to_user(user_stat, &attributes, sizeof(attributes)) == 0 ? 0 : -EFAULT;
+long sys_truncate(const char* user_path, loff_t length) {
+  if (length < 0) return -EINVAL;
+  path found;
+  if (const int error = user_path_at(AT_FDCWD, user_path, LOOKUP_FOLLOW, &found); error != 0) return error;
+  inode& node = *found.entry->d_inode;
+  if (S_ISDIR(node.i_mode)) return -EISDIR;
+  if (!S_ISREG(node.i_mode)) return -EINVAL;
+  if (const int error = Permission(node, /*write=*/true); error != 0) return error;
+  return do_truncate(node, length);
 }
 
 long sys_ftruncate(int fd, loff_t length) {
@@ -217,7 +196,36 @@ long sys_ftruncate(int fd, loff_t length) {
   FileRef filp = fdget(fd);
   if (!filp) return -EBADF;
   if (!S_ISREG(filp->f_inode->i_mode) || (filp->f_mode & FMODE_WRITE) == 0) return -EINVAL;
-  return Truncate(*filp->f_inode, length);
+  return do_truncate(*filp->f_inode, length);
+}
+
+long sys_fallocate(int fd, int mode, loff_t offset, loff_t len) {
+  FileRef filp = fdget(fd);
+  if (!filp) return -EBADF;
+  if (const int error = CheckFallocate(*filp.get(), mode, offset, len); error != 0) return error;
+  return filp->f_op->fallocate == nullptr ? -EOPNOTSUPP : filp->f_op->fallocate(filp.get(), mode, offset, len);
+}
+
+// The client is root: only what nobody could run is refused, and what the file itself refuses.
+long sys_faccessat2(int dirfd, const char* user_path, int mode, int flags) {
+  if ((mode & ~(R_OK | W_OK | X_OK)) != 0) return -EINVAL;
+  if ((flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return -EINVAL;
+  path found;
+  const unsigned lookup =
+      ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0 : LOOKUP_FOLLOW) | ((flags & AT_EMPTY_PATH) != 0 ? LOOKUP_EMPTY : 0);
+  if (const int error = user_path_at(dirfd, user_path, lookup, &found); error != 0) return error;
+  inode& node = *found.entry->d_inode;
+  if ((mode & X_OK) != 0 && !S_ISDIR(node.i_mode) && (node.i_mode & 0111) == 0) return -EACCES;
+  return (mode & W_OK) != 0 ? Permission(node, /*write=*/true) : 0;
+}
+
+long sys_fchmod(int fd, mode_t mode) {
+  FileRef filp = fdget(fd);
+  if (!filp) return -EBADF;
+  iattr attr;
+  attr.ia_valid = ATTR_MODE;
+  attr.ia_mode = (mode & 07777) | (filp->f_inode->i_mode & S_IFMT);
+  return notify_change(*filp->f_inode, attr);
 }
 
 }  // namespace aiolab

@@ -74,8 +74,8 @@ struct kernel_state {
   task_struct irq;          // what interrupts run as
   kernel_stats stats;
   block_device* disk = nullptr;  // the machine's one disk
-  // The date at executor time 0, in nanoseconds of Unix time: 2026-01-01 00:00:00 UTC, so that runs repeat.
-  int64_t realtime_start_ns = 1'767'225'600'000'000'000;
+  // The date at executor time 0, in nanoseconds of Unix time: 2025-01-01 00:00:00 UTC, so that runs repeat.
+  int64_t realtime_start_ns = 1'735'689'600'000'000'000;
   int forks = 0;  // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;

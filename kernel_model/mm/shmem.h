@@ -1,4 +1,4 @@
-// Files in memory, with the rules of tmpfs: memfds, and whatever is opened by name.
+// Files in memory, with the rules of tmpfs: memfds, and whatever has a name and is on no disk.
 //
 // Mirrors: mm/shmem.c.
 // Differs: with a backing the pages come and go like those of a disk's file, so that requests have something to wait
@@ -22,10 +22,11 @@ struct shmem_backing {
   ssize_t (*direct_IO)(kiocb* iocb, iov_iter* iter, const address_space& mapping) = nullptr;
 };
 
-// An empty regular file.
-std::shared_ptr<inode> shmem_get_inode(mode_t mode, const shmem_backing& backing);
+// A tmpfs of `size_bytes`, which only files' pages take from: -ENOSPC where they are gone.
+inline constexpr uint64_t kTmpfsBytes = uint64_t{4} << 30;
+std::unique_ptr<super_block> MakeTmpfs(const shmem_backing& backing, uint64_t size_bytes = kTmpfsBytes);
 
-// The pages of a file made by shmem_get_inode().
+// The pages of a regular file of such a tmpfs.
 address_space& shmem_mapping(inode& node);
 
 }  // namespace aiolab

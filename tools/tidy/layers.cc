@@ -25,10 +25,11 @@ const std::vector<Layer>& Layers() {
       {"kernel_model/profile", {"uapi/", "kernel_model/profile"}},
       {"kernel_model/kernel/",
        {"uapi/", "kernel_model/sim/", "kernel_model/profile", "kernel_model/kernel/", "kernel_model/mm/"}},
-      // fs/fs is the kernel's include/linux/fs.h, which all of them share.
+      // fs/fs is the kernel's include/linux/fs.h, which all of them share; fs/libfs is what tmpfs has its directories
+      // from.
       {"kernel_model/mm/",
        {"uapi/", "kernel_model/sim/", "kernel_model/profile", "kernel_model/kernel/", "kernel_model/mm/",
-        "kernel_model/fs/fs"}},
+        "kernel_model/fs/fs", "kernel_model/fs/libfs"}},
       {"kernel_model/block/",
        {"uapi/", "kernel_model/sim/", "kernel_model/profile", "kernel_model/kernel/", "kernel_model/mm/",
         "kernel_model/block/", "kernel_model/fs/fs"}},

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 namespace aiolab {
 namespace {
@@ -46,9 +47,13 @@ constexpr file_operations full_fops = {
     .llseek = null_lseek,
 };
 
-std::shared_ptr<inode> MakeDevice(const file_operations& fops, fmode_t fmode) {
+constexpr unsigned MEM_MAJOR = 1;
+
+std::shared_ptr<inode> MakeDevice(unsigned minor, const file_operations& fops, fmode_t fmode) {
   auto node = std::make_shared<inode>();
   node->i_mode = S_IFCHR | 0666;
+  node->i_ino = minor;
+  node->i_rdev = makedev(MEM_MAJOR, minor);
   node->i_fop = &fops;
   node->i_fmode = fmode;
   return node;
@@ -56,8 +61,8 @@ std::shared_ptr<inode> MakeDevice(const file_operations& fops, fmode_t fmode) {
 
 }  // namespace
 
-std::shared_ptr<inode> MakeDevNull() { return MakeDevice(null_fops, FMODE_NOWAIT); }
-std::shared_ptr<inode> MakeDevZero() { return MakeDevice(zero_fops, FMODE_NOWAIT); }
-std::shared_ptr<inode> MakeDevFull() { return MakeDevice(full_fops, 0); }
+std::shared_ptr<inode> MakeDevNull() { return MakeDevice(/*minor=*/3, null_fops, FMODE_NOWAIT); }
+std::shared_ptr<inode> MakeDevZero() { return MakeDevice(/*minor=*/5, zero_fops, FMODE_NOWAIT); }
+std::shared_ptr<inode> MakeDevFull() { return MakeDevice(/*minor=*/7, full_fops, 0); }
 
 }  // namespace aiolab

@@ -1,0 +1,50 @@
+// Mirrors: fs/sync.c; fsync stands in read_write.cc, beside the AIO opcode's other half.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <memory>
+#include <vector>
+
+#include "kernel_model/fs/file_table.h"
+#include "kernel_model/fs/namespace.h"
+#include "kernel_model/fs/syscalls.h"
+#include "kernel_model/kernel/sched.h"
+
+namespace aiolab {
+namespace {
+
+int sync_filesystem(super_block& sb) {
+  return sb.s_op != nullptr && sb.s_op->sync_fs != nullptr ? sb.s_op->sync_fs(sb, /*wait=*/1) : 0;
+}
+
+}  // namespace
+
+// Errors are nobody's.
+long sys_sync() {
+  const std::vector<std::shared_ptr<vfsmount>> mounts = current().fs->mounts;
+  for (const std::shared_ptr<vfsmount>& mount : mounts) sync_filesystem(*mount->mnt_sb);
+  return 0;
+}
+
+long sys_syncfs(int fd) {
+  const FileRef filp = fdget(fd);
+  if (!filp) return -EBADF;
+  return filp->f_inode->i_sb == nullptr ? 0 : sync_filesystem(*filp->f_inode->i_sb);
+}
+
+long sys_sync_file_range(int fd, loff_t offset, loff_t nbytes, unsigned flags) {
+  constexpr unsigned kValid = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  const FileRef filp = fdget(fd);
+  if (!filp) return -EBADF;
+  if ((flags & ~kValid) != 0 || offset < 0 || nbytes < 0) return -EINVAL;
+  loff_t end = 0;
+  if (__builtin_add_overflow(offset, nbytes, &end)) return -EINVAL;
+  const mode_t mode = filp->f_inode->i_mode;
+  if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode)) return -ESPIPE;
+  if (filp->f_op->sync_file_range == nullptr) return 0;
+  // No length means up to the end of the file.
+  return filp->f_op->sync_file_range(filp.get(), offset, nbytes == 0 ? MAX_LFS_FILESIZE : end - 1, flags);
+}
+
+}  // namespace aiolab
