@@ -52,6 +52,7 @@ std::string RunText(const RunConfig& config) {
   const bool replay = !config.replay_token.empty() || !config.replay_path.empty();
   return absl::StrCat(replay ? "a replay" : absl::StrCat("seed ", config.seed), ", profile ", config.profile, ", ",
                       config.cpus, config.cpus == 1 ? " CPU" : " CPUs", ", ", ClockName(config.clock), " clock",
+                      config.simfs.empty() ? "" : absl::StrCat(", simfs ", config.simfs),
                       config.seeded_bug.empty() ? "" : absl::StrCat(", seeded bug ", config.seeded_bug));
 }
 
@@ -65,6 +66,7 @@ std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunRepor
   if (config.profile != defaults.profile) words.push_back(absl::StrCat("--profile=", config.profile));
   if (config.cpus != defaults.cpus) words.push_back(absl::StrCat("--cpus=", config.cpus));
   if (!config.seeded_bug.empty()) words.push_back(absl::StrCat("--seeded-bug=", config.seeded_bug));
+  if (!config.simfs.empty()) words.push_back(absl::StrCat("--simfs=", config.simfs));
   words.push_back("--");
   words.insert(words.end(), outcome.client.begin(), outcome.client.end());
   return words;
@@ -81,9 +83,14 @@ void AddOperations(const RunReport& report, Lines& lines) {
   }
 }
 
-void AddCounts(const RunReport& report, Lines& lines) {
+void AddCounts(const RunReport& report, bool with_simfs, Lines& lines) {
   lines.Add(absl::StrCat("  retries ", report.retries, ", kicks ", report.kicks, ", plugs ", report.plugs, ", bios ",
                          report.bios));
+  if (with_simfs) {
+    const SimfsReport& simfs = report.simfs;
+    lines.Add(absl::StrCat("  simfs: files ", simfs.files, ", bytes written ", simfs.bytes_written, ", disk requests ",
+                           simfs.disk_requests, ", merges ", simfs.merges, ", flushes ", simfs.flushes));
+  }
   lines.Add(
       absl::StrCat("  virtual time ", TimeText(report.virtual_time_ns), ", real time ", TimeText(report.real_time_ns)));
 }
@@ -124,7 +131,8 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
   }
   lines.Add(absl::StrCat(process, ":"));
   AddOperations(files.report, lines);
-  AddCounts(files.report, lines);
+  AddCounts(files.report, !outcome.config.simfs.empty(), lines);
+  for (const std::string& warning : files.report.warnings) lines.Add(absl::StrCat("  warning: ", warning));
   if (!files.report.trace_path.empty()) lines.Add(absl::StrCat("  trace in ", files.report.trace_path));
   AddReplay(outcome, files.report, lines);
   for (const std::string& finding : files.report.findings) {
@@ -160,10 +168,17 @@ RunReport Totals(const RunOutcome& outcome) {
     totals.kicks += report.kicks;
     totals.plugs += report.plugs;
     totals.bios += report.bios;
+    // A child begins with a copy of its parent's files: the sum would count them twice.
+    totals.simfs.files = std::max(totals.simfs.files, report.simfs.files);
+    totals.simfs.bytes_written += report.simfs.bytes_written;
+    totals.simfs.disk_requests += report.simfs.disk_requests;
+    totals.simfs.merges += report.simfs.merges;
+    totals.simfs.flushes += report.simfs.flushes;
     // Processes run side by side: the longest is the run's.
     totals.virtual_time_ns = std::max(totals.virtual_time_ns, report.virtual_time_ns);
     totals.real_time_ns = std::max(totals.real_time_ns, report.real_time_ns);
     totals.replayable &= report.replayable;
+    totals.warnings.insert(totals.warnings.end(), report.warnings.begin(), report.warnings.end());
     totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
   }
   return totals;
@@ -208,7 +223,7 @@ std::string TextReport(const RunOutcome& outcome) {
     const RunReport totals = Totals(outcome);
     lines.Add(absl::StrCat("all ", reports, " processes together:"));
     AddOperations(totals, lines);
-    AddCounts(totals, lines);
+    AddCounts(totals, !outcome.config.simfs.empty(), lines);
   }
   return lines.text();
 }
@@ -242,6 +257,7 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"cpus", config.cpus},
         {"clock", ClockName(config.clock)},
         {"replay", !config.replay_token.empty() || !config.replay_path.empty()},
+        {"simfs", config.simfs},
         {"seeded_bug", config.seeded_bug}}},
       {"processes", std::move(processes)},
       {"totals",
@@ -250,6 +266,13 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"kicks", totals.kicks},
         {"plugs", totals.plugs},
         {"bios", totals.bios},
+        {"simfs",
+         {{"files", totals.simfs.files},
+          {"bytes_written", totals.simfs.bytes_written},
+          {"disk_requests", totals.simfs.disk_requests},
+          {"merges", totals.simfs.merges},
+          {"flushes", totals.simfs.flushes}}},
+        {"warnings", totals.warnings.size()},
         {"virtual_time_ns", totals.virtual_time_ns},
         {"real_time_ns", totals.real_time_ns},
         {"findings", totals.findings.size()}}},
