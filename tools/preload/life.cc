@@ -20,9 +20,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tools/preload/clock.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
+#include "tools/preload/simfs.h"
 #include "tools/preload/thread_state.h"
 #include "uapi/raw_syscall.h"
 
@@ -42,7 +44,13 @@ bool LooksRunnable(int dirfd, const char* path, int flags) {
 }  // namespace
 
 long ExecAt(int dirfd, const char* path, char* const* argv, char* const* envp, int flags) {
-  if (Active() && LooksRunnable(dirfd, path, flags)) FinishForExec();
+  if (Active() && LooksRunnable(dirfd, path, flags)) {
+    if (simfs_files.load() != nullptr && OwnsMemory()) {
+      AddWarning(absl::StrCat("it executed ", path[0] == '\0' ? "another program" : path,
+                              ", which does not see the files under ", TheSimfsSpec()->prefix));
+    }
+    FinishForExec();
+  }
   const ScopedRealTimeStampCounter real_counter;
   if (dirfd == AT_FDCWD && flags == 0) return RawSyscall(__NR_execve, path, argv, envp);
   return RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);

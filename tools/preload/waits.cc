@@ -15,6 +15,7 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/simfs.h"
 #include "tools/preload/thread_state.h"
 #include "uapi/aio_abi.h"
 #include "uapi/raw_syscall.h"
@@ -319,6 +320,7 @@ INTERPOSE(int, pselect,
 }
 
 INTERPOSE(ssize_t, read, (int fd, void* buf, size_t count)) {
+  if (OnSimfs(fd)) return WithErrno(CallModel(__NR_read, fd, buf, count));
   if (!ThreadInModel()) return real_read(fd, buf, count);
   const long ret = WaitInRead(fd, buf, count);
   if (ret >= 0) return ret;
