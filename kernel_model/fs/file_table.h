@@ -33,7 +33,7 @@ class ModelFiles : public files_struct {
 
   // Gives `filp` the lowest free fd from `from` up and takes over the caller's reference. Returns the fd or -EMFILE,
   // and then the reference is gone too.
-  int Install(file* filp, bool close_on_exec, int from = kFirstFd);
+  int Install(file* filp, bool close_on_exec, int from = 0);
   // The same for a given fd, whose file is closed. Requires: 0 <= fd < kFdsMax.
   int InstallAt(int fd, file* filp, bool close_on_exec);
   // 0 or -EBADF.

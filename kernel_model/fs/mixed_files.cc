@@ -10,24 +10,14 @@
 namespace aiolab {
 namespace {
 
-// High up, where no client expects its next fd.
-constexpr int kPlaceholderFrom = 1000;
+// A new one each time: a client may close every fd that it has not opened itself.
+long OpenPlaceholder() { return RawSyscall(__NR_openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); }
 
 }  // namespace
 
-MixedFiles::MixedFiles(std::unique_ptr<HostFiles> host) : host_(std::move(host)) {
-  const long fd = RawSyscall(__NR_openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-  BUG_ON(fd < 0);
-  // With few fds allowed it stays where it is.
-  const long high = RawSyscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, kPlaceholderFrom);
-  placeholder_ = static_cast<int>(high < 0 ? fd : high);
-  if (high >= 0) RawSyscall(__NR_close, fd);
-}
+MixedFiles::MixedFiles(std::unique_ptr<HostFiles> host) : host_(std::move(host)) {}
 
-MixedFiles::~MixedFiles() {
-  CloseAll();
-  RawSyscall(__NR_close, placeholder_);
-}
+MixedFiles::~MixedFiles() { CloseAll(); }
 
 file* MixedFiles::fget(int fd) { return has(fd) ? ModelFiles::fget(fd) : host_->fget(fd); }
 
@@ -42,20 +32,33 @@ void MixedFiles::Mark(int fd, bool here) {
 }
 
 int MixedFiles::ReserveFd(int from, bool close_on_exec) {
-  const long fd = RawSyscall(__NR_fcntl, placeholder_, close_on_exec ? F_DUPFD_CLOEXEC : F_DUPFD, from);
-  if (fd < 0) return static_cast<int>(fd);
+  long fd = OpenPlaceholder();
+  if (fd >= 0 && fd < from) {
+    const long low = fd;
+    fd = RawSyscall(__NR_fcntl, low, F_DUPFD_CLOEXEC, from);
+    RawSyscall(__NR_close, low);
+  }
   if (fd >= kFdsMax) {
     RawSyscall(__NR_close, fd);
     return -EMFILE;
   }
+  if (fd < 0) return static_cast<int>(fd);
+  if (!close_on_exec) RawSyscall(__NR_fcntl, fd, F_SETFD, 0);
   Mark(static_cast<int>(fd), true);
   return static_cast<int>(fd);
 }
 
 int MixedFiles::ReserveFdAt(int fd, bool close_on_exec) {
   // The client closes what was there by this.
-  if (!has(fd) && !host_->WillClose(fd)) return -EBADF;
-  const long ret = RawSyscall(__NR_dup3, placeholder_, fd, close_on_exec ? O_CLOEXEC : 0);
+  if (!host_->WillClose(fd)) return -EBADF;
+  const long placeholder = OpenPlaceholder();
+  if (placeholder < 0) return static_cast<int>(placeholder);
+  const long ret = placeholder == fd ? fd : RawSyscall(__NR_dup3, placeholder, fd, close_on_exec ? O_CLOEXEC : 0);
+  if (placeholder != fd) {
+    RawSyscall(__NR_close, placeholder);
+  } else if (!close_on_exec) {
+    RawSyscall(__NR_fcntl, fd, F_SETFD, 0);
+  }
   if (ret >= 0) Mark(fd, true);
   return static_cast<int>(ret);
 }

@@ -48,7 +48,6 @@ class MixedFiles : public ModelFiles {
   void Mark(int fd, bool here);
 
   const std::unique_ptr<HostFiles> host_;
-  int placeholder_ = -1;  // what every placeholder is a duplicate of
   int keep_number_ = -1;
   std::array<std::atomic<uint64_t>, kFdsMax / 64> bits_ = {};
 };

@@ -46,7 +46,7 @@ struct kernel_stats {
   uint64_t kicks = 0;    // wake-ups of a waiting request
   uint64_t plugs = 0;    // blk_start_plug that took effect
   uint64_t bios = 0;     // bios sent to a device
-  uint64_t bytes_written = 0;  // by clients to files of the model
+  uint64_t bytes_written = 0;  // by clients, to files of a file system of the model
 };
 
 // What every part of the model stands on: the clock, the choices, the trace and the workqueues. Owned by the Machine.

@@ -82,17 +82,17 @@ PATH_CALL(int, fchownat, (int dirfd, const char* path, uid_t owner, gid_t group,
 PATH_CALL(int, utimensat, (int dirfd, const char* path, const timespec* times, int flags), (dirfd, path, times, flags),
           __NR_utimensat, dirfd, path, times, flags)
 PATH_CALL(ssize_t, getxattr, (const char* path, const char* name, void* value, size_t size), (path, name, value, size),
-          __NR_getxattr, path)
+          __NR_getxattr, path, name, value, size)
 PATH_CALL(ssize_t, lgetxattr, (const char* path, const char* name, void* value, size_t size),
-          (path, name, value, size), __NR_lgetxattr, path)
+          (path, name, value, size), __NR_lgetxattr, path, name, value, size)
 PATH_CALL(int, setxattr, (const char* path, const char* name, const void* value, size_t size, int flags),
-          (path, name, value, size, flags), __NR_setxattr, path)
+          (path, name, value, size, flags), __NR_setxattr, path, name, value, size, flags)
 PATH_CALL(int, lsetxattr, (const char* path, const char* name, const void* value, size_t size, int flags),
-          (path, name, value, size, flags), __NR_lsetxattr, path)
-PATH_CALL(ssize_t, listxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_listxattr, path)
-PATH_CALL(ssize_t, llistxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_llistxattr, path)
-PATH_CALL(int, removexattr, (const char* path, const char* name), (path, name), __NR_removexattr, path)
-PATH_CALL(int, lremovexattr, (const char* path, const char* name), (path, name), __NR_lremovexattr, path)
+          (path, name, value, size, flags), __NR_lsetxattr, path, name, value, size, flags)
+PATH_CALL(ssize_t, listxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_listxattr, path, list, size)
+PATH_CALL(ssize_t, llistxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_llistxattr, path, list, size)
+PATH_CALL(int, removexattr, (const char* path, const char* name), (path, name), __NR_removexattr, path, name)
+PATH_CALL(int, lremovexattr, (const char* path, const char* name), (path, name), __NR_lremovexattr, path, name)
 PATH_CALL(int, chdir, (const char* path), (path), __NR_chdir, path)
 PATH_CALL(int, fchdir, (int fd), (fd), __NR_fchdir, fd)
 

@@ -50,9 +50,9 @@ Route Walk(absl::string_view path, absl::string_view prefix) {
     const size_t end = std::min(path.find('/', begin), path.size());
     const absl::string_view name = path.substr(begin, end - begin);
     begin = end + 1;
-    if (name.empty() || name == ".") continue;
+    if (name.empty() || (name == "." && depth < 0)) continue;
     if (depth >= 0) {
-      depth += name == ".." ? -1 : 1;
+      if (name != ".") depth += name == ".." ? -1 : 1;
       absl::StrAppend(&inside, "/", name);
       if (depth >= 0) continue;
       at.resize(at.rfind('/'));
