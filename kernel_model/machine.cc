@@ -162,8 +162,8 @@ absl::Status Machine::Mount(absl::string_view path_name, std::unique_ptr<super_b
 void Machine::Settle() {
   Entry entry(*this, nullptr, /*cost_ns=*/0);
   // What the disk is at comes within that time of what it did before; a timer of seconds is no work under way.
-  for (int64_t next_ns = executor_.NextEventNs();
-       next_ns != kNoDeadline && next_ns - executor_.NowNs() < kSettleNs; next_ns = executor_.NextEventNs()) {
+  for (int64_t next_ns = executor_.NextEventNs(); next_ns != kNoDeadline && next_ns - executor_.NowNs() < kSettleNs;
+       next_ns = executor_.NextEventNs()) {
     executor_.AdvanceTo(next_ns);
   }
 }

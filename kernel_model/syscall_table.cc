@@ -107,7 +107,8 @@ constexpr size_t kNumbersMax = 512;
 constexpr std::array<signed char, kNumbersMax> kByNumber = [] {
   std::array<signed char, kNumbersMax> index = {};
   for (signed char& slot : index) slot = -1;
-  for (size_t i = 0; i < std::size(kEntries); ++i) index[static_cast<size_t>(kEntries[i].nr)] = static_cast<signed char>(i);
+  for (size_t i = 0; i < std::size(kEntries); ++i)
+    index[static_cast<size_t>(kEntries[i].nr)] = static_cast<signed char>(i);
   return index;
 }();
 

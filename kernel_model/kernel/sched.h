@@ -42,10 +42,10 @@ struct task_struct {
 
 // What the model counts for its report. All are events since the machine was made.
 struct kernel_stats {
-  uint64_t retries = 0;  // attempts that ended with -EIOCBRETRY
-  uint64_t kicks = 0;    // wake-ups of a waiting request
-  uint64_t plugs = 0;    // blk_start_plug that took effect
-  uint64_t bios = 0;     // bios sent to a device
+  uint64_t retries = 0;        // attempts that ended with -EIOCBRETRY
+  uint64_t kicks = 0;          // wake-ups of a waiting request
+  uint64_t plugs = 0;          // blk_start_plug that took effect
+  uint64_t bios = 0;           // bios sent to a device
   uint64_t bytes_written = 0;  // by clients, to files of a file system of the model
 };
 

@@ -16,8 +16,8 @@ constexpr uint64_t kPageBytes = 4096;
 
 absl::StatusOr<std::string> ParsePrefix(absl::string_view text) {
   if (text.empty() || text[0] != '/') {
-    return absl::InvalidArgumentError(absl::StrCat("the prefix has to be an absolute path, as in /data, and '", text,
-                                                   "' is none"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the prefix has to be an absolute path, as in /data, and '", text, "' is none"));
   }
   std::string prefix;
   for (const absl::string_view name : absl::StrSplit(text, '/', absl::SkipEmpty())) {
@@ -77,7 +77,8 @@ absl::Status ParseOption(absl::string_view option, SimfsSpec* spec) {
     spec->disk = std::string(value);
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat("there is no option '", key, "'; ", DidYouMean(key, {"size", "disk"})));
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no option '", key, "'; ", DidYouMean(key, {"size", "disk"})));
 }
 
 }  // namespace

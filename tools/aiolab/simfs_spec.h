@@ -14,9 +14,9 @@
 namespace aiolab {
 
 struct SimfsSpec {
-  std::string prefix;                      // absolute, below the root, without a slash at its end
+  std::string prefix;                       // absolute, below the root, without a slash at its end
   uint64_t size_bytes = uint64_t{1} << 30;  // at least a page
-  std::string disk = "nvme";               // one of DiskPresetNames()
+  std::string disk = "nvme";                // one of DiskPresetNames()
 
   friend bool operator==(const SimfsSpec&, const SimfsSpec&) = default;
 };

@@ -311,8 +311,8 @@ INTERPOSE(long, syscall, (long nr, ...)) {
   ReadArguments(arguments, a);
   va_end(arguments);
   long ret;
-  if (!Active() || !((HasSimfs() && SimfsSyscall(nr, a, &ret)) || SyscallOfAio(nr, a, &ret) || SyscallOfWait(nr, a, &ret) || SyscallOfClock(nr, a, &ret) ||
-                     SyscallOfProcess(nr, a, &ret))) {
+  if (!Active() || !((HasSimfs() && SimfsSyscall(nr, a, &ret)) || SyscallOfAio(nr, a, &ret) ||
+                     SyscallOfWait(nr, a, &ret) || SyscallOfClock(nr, a, &ret) || SyscallOfProcess(nr, a, &ret))) {
     return real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
   }
   if (ret >= 0 || ret < -4095) return ret;

@@ -35,7 +35,8 @@ RealFunction<int(FILE*)> real_fclose("fclose");
 
 long Close(int fd) {
   if (OnSimfs(fd) && OwnsMemory()) return CallModel(__NR_close, fd);
-  return MayClose(fd) ? RawSyscall(__NR_close, fd) : -EBADF; }
+  return MayClose(fd) ? RawSyscall(__NR_close, fd) : -EBADF;
+}
 
 long CloseRange(unsigned first, unsigned last, unsigned flags) {
   if (first <= last && (flags & CLOSE_RANGE_CLOEXEC) == 0 && ModelHasFds()) {

@@ -95,7 +95,8 @@ int ReadInto(int fd, Dirent* entry, Dirent** result) {
 }
 
 template <typename Dirent>
-int Scan(const char* path, Dirent*** list, int (*wanted)(const Dirent*), int (*compare)(const Dirent**, const Dirent**)) {
+int Scan(const char* path, Dirent*** list, int (*wanted)(const Dirent*),
+         int (*compare)(const Dirent**, const Dirent**)) {
   DIR* const dir = opendir(path);
   if (dir == nullptr) return -1;
   std::vector<Dirent*> found;
@@ -189,17 +190,17 @@ INTERPOSE(long, telldir, (DIR * dir)) {
   return OnSimfs(fd) ? DirectoryOf(fd).position : real_telldir(dir);
 }
 
-#define INTERPOSE_SCANDIR(name, Dirent)                                                                             \
-  namespace aiolab::preload {                                                                                       \
-  namespace {                                                                                                       \
-  RealFunction<int(const char*, Dirent***, int (*)(const Dirent*), int (*)(const Dirent**, const Dirent**))>        \
-      real_##name(#name);                                                                                           \
-  }                                                                                                                 \
-  }                                                                                                                 \
-  INTERPOSE(int, name,                                                                                              \
-            (const char* path, Dirent*** list, int (*wanted)(const Dirent*),                                        \
-             int (*compare)(const Dirent**, const Dirent**))) {                                                     \
-    return IsOnSimfs(path) ? Scan(path, list, wanted, compare) : real_##name(path, list, wanted, compare);          \
+#define INTERPOSE_SCANDIR(name, Dirent)                                                                      \
+  namespace aiolab::preload {                                                                                \
+  namespace {                                                                                                \
+  RealFunction<int(const char*, Dirent***, int (*)(const Dirent*), int (*)(const Dirent**, const Dirent**))> \
+      real_##name(#name);                                                                                    \
+  }                                                                                                          \
+  }                                                                                                          \
+  INTERPOSE(int, name,                                                                                       \
+            (const char* path, Dirent*** list, int (*wanted)(const Dirent*),                                 \
+             int (*compare)(const Dirent**, const Dirent**))) {                                              \
+    return IsOnSimfs(path) ? Scan(path, list, wanted, compare) : real_##name(path, list, wanted, compare);   \
   }
 INTERPOSE_SCANDIR(scandir, dirent)
 INTERPOSE_SCANDIR(scandir64, dirent64)

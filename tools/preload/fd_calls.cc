@@ -65,8 +65,7 @@ BOTH_FD_CALLS(void*, mmap, mmap64, (void* at, size_t length, int prot, int flags
               (at, length, prot, flags, fd, offset), __NR_mmap, at, length, prot, flags, fd, offset)
 
 // Two files each: whichever is simulated, the answer is by the number of the call.
-PATH_CALL(ssize_t, copy_file_range,
-          (int from, off_t* from_pos, int to, off_t* to_pos, size_t length, unsigned flags),
+PATH_CALL(ssize_t, copy_file_range, (int from, off_t* from_pos, int to, off_t* to_pos, size_t length, unsigned flags),
           (from, from_pos, to, to_pos, length, flags), __NR_copy_file_range, from, from_pos, to, to_pos, length, flags)
 PATH_CALL(ssize_t, sendfile, (int to, int from, off_t* offset, size_t count), (to, from, offset, count), __NR_sendfile,
           to, from, offset, count)
@@ -125,7 +124,7 @@ int Fstatvfs(int fd, struct statvfs* status) {
 
 using namespace aiolab::preload;  // NOLINT: the functions below are the client's door to the ones above
 
-#define INTERPOSE_VARIADIC(name, request, call)     \
+#define INTERPOSE_VARIADIC(name, request, call)       \
   INTERPOSE(int, name, (int fd, request what, ...)) { \
     va_list arguments;                                \
     va_start(arguments, what);                        \
@@ -146,8 +145,8 @@ INTERPOSE(void, sync, ()) {
 }
 
 // These return the error itself.
-#define INTERPOSE_POSIX(name, parameters, arguments, ...)                                  \
-  INTERPOSE(int, name, parameters) {                                                       \
+#define INTERPOSE_POSIX(name, parameters, arguments, ...)                                   \
+  INTERPOSE(int, name, parameters) {                                                        \
     return OnSimfs(fd) ? static_cast<int>(-CallSimfs(__VA_ARGS__)) : real_##name arguments; \
   }
 INTERPOSE_POSIX(posix_fallocate, (int fd, off_t offset, off_t length), (fd, offset, length), __NR_fallocate, fd, 0,

@@ -9,31 +9,31 @@
 
 // FD_CALL(result, name, parameters, arguments, nr, arguments of the system call...): `fd` is the parameter that names
 // the file. On another than a simulated file it costs a look into a table.
-#define FD_CALL(result, name, parameters, arguments, ...)                                        \
-  namespace aiolab::preload {                                                                    \
-  namespace {                                                                                    \
-  RealFunction<result parameters> real_##name(#name);                                            \
-  }                                                                                              \
-  }                                                                                              \
-  INTERPOSE(result, name, parameters) {                                                          \
-    using namespace aiolab::preload;                                                             \
-    if (!OnSimfs(fd)) [[likely]]                                                                 \
-      return real_##name arguments;                                                              \
-    return ResultAs<result>(CallSimfs(__VA_ARGS__));                               \
+#define FD_CALL(result, name, parameters, arguments, ...) \
+  namespace aiolab::preload {                             \
+  namespace {                                             \
+  RealFunction<result parameters> real_##name(#name);     \
+  }                                                       \
+  }                                                       \
+  INTERPOSE(result, name, parameters) {                   \
+    using namespace aiolab::preload;                      \
+    if (!OnSimfs(fd)) [[likely]]                          \
+      return real_##name arguments;                       \
+    return ResultAs<result>(CallSimfs(__VA_ARGS__));      \
   }
 
 // The same for a call that names its file by a path, or by more than one.
-#define PATH_CALL(result, name, parameters, arguments, ...)                                      \
-  namespace aiolab::preload {                                                                    \
-  namespace {                                                                                    \
-  RealFunction<result parameters> real_##name(#name);                                            \
-  }                                                                                              \
-  }                                                                                              \
-  INTERPOSE(result, name, parameters) {                                                          \
-    using namespace aiolab::preload;                                                             \
-    long ret;                                                                                    \
-    if (Simfs(&ret, __VA_ARGS__)) return ResultAs<result>(ret);                    \
-    return real_##name arguments;                                                                \
+#define PATH_CALL(result, name, parameters, arguments, ...)     \
+  namespace aiolab::preload {                                   \
+  namespace {                                                   \
+  RealFunction<result parameters> real_##name(#name);           \
+  }                                                             \
+  }                                                             \
+  INTERPOSE(result, name, parameters) {                         \
+    using namespace aiolab::preload;                            \
+    long ret;                                                   \
+    if (Simfs(&ret, __VA_ARGS__)) return ResultAs<result>(ret); \
+    return real_##name arguments;                               \
   }
 
 namespace aiolab::preload {

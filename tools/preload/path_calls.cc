@@ -83,14 +83,16 @@ PATH_CALL(int, utimensat, (int dirfd, const char* path, const timespec* times, i
           __NR_utimensat, dirfd, path, times, flags)
 PATH_CALL(ssize_t, getxattr, (const char* path, const char* name, void* value, size_t size), (path, name, value, size),
           __NR_getxattr, path, name, value, size)
-PATH_CALL(ssize_t, lgetxattr, (const char* path, const char* name, void* value, size_t size),
-          (path, name, value, size), __NR_lgetxattr, path, name, value, size)
+PATH_CALL(ssize_t, lgetxattr, (const char* path, const char* name, void* value, size_t size), (path, name, value, size),
+          __NR_lgetxattr, path, name, value, size)
 PATH_CALL(int, setxattr, (const char* path, const char* name, const void* value, size_t size, int flags),
           (path, name, value, size, flags), __NR_setxattr, path, name, value, size, flags)
 PATH_CALL(int, lsetxattr, (const char* path, const char* name, const void* value, size_t size, int flags),
           (path, name, value, size, flags), __NR_lsetxattr, path, name, value, size, flags)
-PATH_CALL(ssize_t, listxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_listxattr, path, list, size)
-PATH_CALL(ssize_t, llistxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_llistxattr, path, list, size)
+PATH_CALL(ssize_t, listxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_listxattr, path,
+          list, size)
+PATH_CALL(ssize_t, llistxattr, (const char* path, char* list, size_t size), (path, list, size), __NR_llistxattr, path,
+          list, size)
 PATH_CALL(int, removexattr, (const char* path, const char* name), (path, name), __NR_removexattr, path, name)
 PATH_CALL(int, lremovexattr, (const char* path, const char* name), (path, name), __NR_lremovexattr, path, name)
 PATH_CALL(int, chdir, (const char* path), (path), __NR_chdir, path)
@@ -244,12 +246,12 @@ INTERPOSE(int, utime, (const char* path, const utimbuf* times)) {
   return static_cast<int>(WithErrno(ret));
 }
 
-#define INTERPOSE_UTIMES(name, parameters, arguments, dirfd, flags)                       \
-  INTERPOSE(int, name, parameters) {                                                      \
-    const TimesOfTimevals converted(times);                                               \
-    long ret;                                                                             \
+#define INTERPOSE_UTIMES(name, parameters, arguments, dirfd, flags)                                      \
+  INTERPOSE(int, name, parameters) {                                                                     \
+    const TimesOfTimevals converted(times);                                                              \
+    long ret;                                                                                            \
     if (!Simfs(&ret, __NR_utimensat, dirfd, path, converted.get(), flags)) return real_##name arguments; \
-    return static_cast<int>(WithErrno(ret));                                              \
+    return static_cast<int>(WithErrno(ret));                                                             \
   }
 INTERPOSE_UTIMES(utimes, (const char* path, const timeval* times), (path, times), AT_FDCWD, 0)
 INTERPOSE_UTIMES(lutimes, (const char* path, const timeval* times), (path, times), AT_FDCWD, AT_SYMLINK_NOFOLLOW)
@@ -277,13 +279,13 @@ INTERPOSE(mode_t, umask, (mode_t mask)) {
   return real_umask(mask);
 }
 
-#define INTERPOSE_TEMPORARY(name, parameters, arguments, suffix_length, flags)                        \
-  namespace aiolab::preload {                                                                         \
-  namespace {                                                                                         \
-  RealFunction<int parameters> real_##name(#name);                                                    \
-  }                                                                                                   \
-  }                                                                                                   \
-  INTERPOSE(int, name, parameters) {                                                                  \
+#define INTERPOSE_TEMPORARY(name, parameters, arguments, suffix_length, flags)                      \
+  namespace aiolab::preload {                                                                       \
+  namespace {                                                                                       \
+  RealFunction<int parameters> real_##name(#name);                                                  \
+  }                                                                                                 \
+  }                                                                                                 \
+  INTERPOSE(int, name, parameters) {                                                                \
     return IsOnSimfs(path) ? MakeTemporaryFile(path, suffix_length, flags) : real_##name arguments; \
   }
 INTERPOSE_TEMPORARY(mkstemp, (char* path), (path), 0, 0)
@@ -308,9 +310,9 @@ INTERPOSE(char*, mkdtemp, (char* path)) {
 }
 
 // stat, as a program calls it that was linked against a C library before 2.33.
-#define INTERPOSE_XSTAT(name, parameters, real, ...)                                                 \
-  INTERPOSE(int, name, parameters) {                                                                 \
-    long ret;                                                                                        \
+#define INTERPOSE_XSTAT(name, parameters, real, ...)                           \
+  INTERPOSE(int, name, parameters) {                                           \
+    long ret;                                                                  \
     return Simfs(&ret, __VA_ARGS__) ? static_cast<int>(WithErrno(ret)) : real; \
   }
 INTERPOSE_XSTAT(__xstat, (int version, const char* path, struct stat* status), real_xstat(version, path, status),

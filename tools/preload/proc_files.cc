@@ -126,7 +126,7 @@ using namespace aiolab::preload;  // NOLINT: the functions below are the client'
     const mode_t mode = va_arg(arguments, mode_t);           \
     va_end(arguments);                                       \
     int fd;                                                  \
-    if (Opens(AT_FDCWD, path, flags, mode, &fd)) return fd;                  \
+    if (Opens(AT_FDCWD, path, flags, mode, &fd)) return fd;  \
     return real_##name(path, flags, mode);                   \
   }
 INTERPOSE_OPEN(open)
@@ -139,7 +139,7 @@ INTERPOSE_OPEN(open64)
     const mode_t mode = va_arg(arguments, mode_t);                      \
     va_end(arguments);                                                  \
     int fd;                                                             \
-    if (Opens(dirfd, path, flags, mode, &fd)) return fd;                             \
+    if (Opens(dirfd, path, flags, mode, &fd)) return fd;                \
     return real_##name(dirfd, path, flags, mode);                       \
   }
 INTERPOSE_OPENAT(openat)

@@ -22,6 +22,7 @@
 #include "tools/preload/clock.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/simfs_cwd.h"
 #include "tools/preload/simfs_mount.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
@@ -202,6 +203,7 @@ void Start() {
   pthread_atfork(
       SettleForFork, [] { has_relatives = true; }, LookForFork);
   phase = Phase::kActive;
+  if (simfs_spec != nullptr) StartSimfsCwd();
 }
 
 void WriteTrace(Lab& mine, absl::string_view text) {

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -51,6 +51,14 @@ long ChangeTo(const std::string& path) {
 }  // namespace
 
 const char* SimfsPrefix() { return TheSimfsSpec()->prefix.c_str(); }
+
+void StartSimfsCwd() {
+  char path[PATH_MAX];
+  if (RawSyscall(__NR_getcwd, path, sizeof(path)) <= 0) return;
+  if (const Route route = RouteOf(AT_FDCWD, path); route.side == Route::Side::kSimfs) {
+    cwd.store(new std::string(route.path));
+  }
+}
 
 std::string SimfsCwd() {
   const std::string* const path = cwd.load();

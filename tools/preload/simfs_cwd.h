@@ -9,6 +9,9 @@ namespace aiolab::preload {
 // The prefix, without a slash at its end. Requires: HasSimfs().
 const char* SimfsPrefix();
 
+// The process has begun, perhaps in a directory of the host that the prefix hides.
+void StartSimfsCwd();
+
 // An absolute path below the prefix, or empty: the working directory is the host's.
 std::string SimfsCwd();
 

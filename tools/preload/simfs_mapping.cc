@@ -20,7 +20,8 @@ long MapSimfs(const long (&a)[6]) {
   if (access < 0) return access;
   if ((access & O_ACCMODE) == O_WRONLY) return -EACCES;
   if ((flags & MAP_TYPE) != MAP_PRIVATE) {
-    AddWarning("a shared mapping of a simulated file was refused (mmap, ENODEV): only private ones are there, as copies");
+    AddWarning(
+        "a shared mapping of a simulated file was refused (mmap, ENODEV): only private ones are there, as copies");
     return -ENODEV;
   }
   if (pos % 4096 != 0) return -EINVAL;

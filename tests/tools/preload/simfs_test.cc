@@ -102,8 +102,8 @@ TEST_F(SimfsTest, AChildHasACopyOfItsOwnAndTheReportWarns) {
 
 TEST_F(SimfsTest, AnExecutedProgramDoesNotSeeThemAndTheReportWarns) {
   const std::string file = absl::StrCat(kPrefix, "/x");
-  const AiolabRun run =
-      RunSimulated({"sh", "-c", absl::StrCat("echo here > ", file, "; read line < ", file, "; echo $line; exec cat ", file)});
+  const AiolabRun run = RunSimulated(
+      {"sh", "-c", absl::StrCat("echo here > ", file, "; read line < ", file, "; echo $line; exec cat ", file)});
   EXPECT_EQ(run.result.status, 1) << run.result.err;
   EXPECT_EQ(run.result.out, "here\n");
   EXPECT_THAT(run.result.err, HasSubstr(absl::StrCat("cat: ", file, ": No such file or directory")));
