@@ -48,7 +48,10 @@ long Syscall(Machine& machine, const char* name, Call call) {
   long result;
   {
     Machine::Entry entry(machine, name);
-    result = entry.Return(WithoutRestart(call()));
+    result = machine.power_is_off() ? -EIO : WithoutRestart(call());
+    // Whatever it had got to, nobody is there to tell.
+    if (machine.power_is_off()) result = -EIO;
+    entry.Return(result);
   }
   deliver_signals();
   return result;

@@ -19,6 +19,7 @@
 #include "kernel_model/fs/mixed_files.h"
 #include "kernel_model/fs/namei.h"
 #include "kernel_model/fs/namespace.h"
+#include "kernel_model/mm/folio.h"
 #include "kernel_model/mm/uaccess.h"
 #include "kernel_model/model_files.h"
 #include "uapi/errno_name.h"
@@ -75,17 +76,15 @@ Machine::Machine(MachineOptions options)
                                     .on_stuck = options_.on_stuck ? options_.on_stuck : DefaultOnStuck,
                                     .stuck_grace_ns = options_.stuck_grace_ns}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
+      vm_(std::make_unique<vm_state>(kernel_)),
       disk_(std::make_unique<SimDisk>(kernel_)),
       fork_canary_(MakeForkCanary()) {
   InstallFaultHandler(sigaction);
-  {
-    ScopedCurrent as_kernel(kernel_.irq);
-    fs_ = MakeModelNamespace(*options_.profile);
-  }
-  kernel_.irq.fs = nullptr;
   trace_.set_sink(options_.trace_sink);
   kernel_.disk = disk_.get();
-  kernel_.sched_submit_work = blk_flush_plug;
+  kernel_.vm = vm_.get();
+  kernel_.sched_submit_work = blk_schedule_flush_plug;
+  MakeNamespace();
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
     host_files_ = host.get();
@@ -97,18 +96,24 @@ Machine::Machine(MachineOptions options)
   } else {
     files_ = std::make_unique<ModelFiles>();
   }
+  for (const SimfsOptions& simfs : options_.simfs) {
+    const absl::Status mounted = MountSimfs(simfs);
+    if (mounted.ok()) continue;
+    fprintf(stderr, "aiolab: MachineOptions::simfs: %s\n", mounted.ToString().c_str());
+    abort();
+  }
+}
+
+void Machine::MakeNamespace() {
+  ScopedCurrent as_kernel(kernel_.irq);
+  fs_ = MakeModelNamespace(*options_.profile);
+  kernel_.irq.fs = nullptr;
 }
 
 Machine::~Machine() {
   {
     Entry entry(*this, nullptr);
-    exit_aio(mm_);
-    // Bios under way would call back into what is about to go.
-    while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
-    DropRequests(mm_);
-    blk_free_lost_bios(*disk_);
-    files_.reset();
-    fs_.reset();
+    DropKernelState();
   }
   trace_.Flush();
   munmap(fork_canary_, 4096);
@@ -261,10 +266,13 @@ void Machine::AfterForkInChild() {
   executor_.ResetAfterFork();
   kernel_.system_wq.ResetAfterFork();
   kernel_.aio_wq.ResetAfterFork();
+  kernel_.kblockd_workqueue.ResetAfterFork();
   ++kernel_.forks;
   {
     ScopedCurrent as_kernel(kernel_.irq);
+    disk_->ForgetRequests(bio_put);
     ForgetContexts(mm_);
+    vm_->ResetAfterFork();
   }
   for (auto& [tid, task] : tasks_) task.release();  // another thread's stack may still point at it
   tasks_.clear();
@@ -312,6 +320,7 @@ std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
 void Machine::DropCaches() {
   Entry entry(*this, nullptr);
   if (host_files_ != nullptr) host_files_->DropCaches();
+  vm_->DropCaches();
 }
 
 }  // namespace aiolab

@@ -30,6 +30,17 @@
 namespace aiolab {
 
 class HostFiles;
+struct vm_state;
+class SimDisk;
+struct SimDiskParameters;
+
+// A file system on a disk of its own.
+struct SimfsOptions {
+  std::string path = "/data";                // where it is mounted; a folder, made if it is not there
+  std::string disk = "nvme,size=1G";         // see ParseSimDisk()
+  std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
+  bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
+};
 struct fs_struct;
 
 struct MachineOptions {
@@ -50,6 +61,9 @@ struct MachineOptions {
   // Whether another thread of the client may still enter. Default: whether another thread that has entered is alive.
   std::function<bool()> other_threads = nullptr;
   int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
+  // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
+  // it calls MountSimfs().
+  std::vector<SimfsOptions> simfs = {};
 };
 
 class Machine {
@@ -152,12 +166,43 @@ class Machine {
   // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
   std::map<std::string, std::map<std::string, uint64_t>> Operations() const;
 
+  // ---- Power: machine_power.cc.
+
+  // Adds a disk, which stays for the machine's life.
+  SimDisk& AddDisk(const SimDiskParameters& parameters);
+  // Adds a disk with an empty file system and mounts it; after a reboot it is mounted again, as it is then. The calling
+  // thread counts as a client from now on. INVALID_ARGUMENT or FAILED_PRECONDITION say what is wrong.
+  absl::Status MountSimfs(const SimfsOptions& options);
+  // The disk below a MountSimfs(), by path; null if there is none.
+  SimDisk* DiskOf(absl::string_view path);
+
+  // The power goes: of each disk survives what SimDisk::PowerCut() says, of the kernel nothing. Every call returns -EIO
+  // from now on until Reboot(), those that sleep now, too; fds are dead. From a client's thread, outside of calls.
+  // Requires: !host_files.
+  void PowerCut();
+  // The same in the middle of whatever happens when the model runs its event number `event`, counted from 1 since the
+  // machine was made: kernel().executor.events_run() is the number of the last.
+  void CutPowerAtEvent(uint64_t event);
+  bool power_is_off() const { return kernel_.power_off; }
+  // Boots again, after a PowerCut() if there was none: no file is open, no context is there, /tmp is empty, and what
+  // MountSimfs() mounted is recovered. An error says which file system could not be. Requires: no thread is in a call.
+  absl::Status Reboot();
+
   // Drops the modelled page cache, as /proc/sys/vm/drop_caches does.
   void DropCaches();
 
  private:
   friend class Entry;
+  struct SimfsMount {
+    SimfsOptions options;
+    SimDisk* disk;
+    SimDisk* device;  // null: no node
+  };
   task_struct& ThisTask();
+  void LosePower();
+  void MakeNamespace();
+  void DropKernelState();
+  absl::Status MountOne(const SimfsMount& mount);
   std::string FindStuck();
   bool OtherThreadsAlive();
 
@@ -167,7 +212,10 @@ class Machine {
   Trace trace_;
   kernel_state kernel_;
   mm_struct mm_;
-  const std::unique_ptr<block_device> disk_;
+  const std::unique_ptr<vm_state> vm_;
+  const std::unique_ptr<SimDisk> disk_;
+  std::vector<std::unique_ptr<SimDisk>> disks_;  // added, beside disk_
+  std::vector<SimfsMount> simfs_mounts_;
   std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's

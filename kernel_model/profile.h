@@ -14,6 +14,12 @@ struct Profile {
   // A buffered request that would sleep leaves a wait-queue entry and returns -EIOCBRETRY. Otherwise the client sleeps
   // inside io_submit.
   bool buffered_io_retries;
+  // Files whose bytes are in the page cache, in pages of 4096 bytes. Clean ones beyond page_cache_pages_max are
+  // dropped; with more than dirty_background_pages dirty the flusher begins, and at dirty_pages writers wait for it.
+  // The kernel has shares of the memory in their places; these are 1 GiB, 100 MiB and 200 MiB.
+  uint64_t page_cache_pages_max = 262144;
+  uint64_t dirty_background_pages = 25600;
+  uint64_t dirty_pages = 51200;
 };
 
 inline constexpr Profile kProfiles[] = {

@@ -314,6 +314,9 @@ aio_kiocb* aio_get_req(kioctx* ctx) {
   req->rw.ki_filp = nullptr;
   req->rw.ki_flags = 0;
   req->rw.ki_waits_for = nullptr;
+  req->rw.ki_progress.holds_i_rwsem = false;
+  req->rw.ki_progress.page = ~uint64_t{0};
+  req->rw.ki_progress.sync.reset();
   req->ki_nbytes = req->ki_iter.count = 0;
   req->rw.ki_id = ctx->mm->next_request_id++;
   list_add_tail(&req->ki_in_flight, &ctx->reqs);
@@ -547,7 +550,7 @@ void aio_kick_handler(work_struct* work) {
   ++ctx->users;
   bool requeue;
   {
-    ScopedUseMm use_mm(ctx->mm);
+    ScopedUseMm use_mm(current_kernel().bug == SeededBug::kWorkerWithoutMm ? nullptr : ctx->mm);
     requeue = aio_run_iocbs(ctx);
   }
   if (requeue) aio_queue_work(ctx);
@@ -678,9 +681,7 @@ int aio_fsync(aio_kiocb* req, const iocb& iocb, bool datasync) {
   if (iocb.aio_buf != 0 || iocb.aio_offset != 0 || iocb.aio_nbytes != 0 || iocb.aio_rw_flags != 0) return -EINVAL;
   if (req->rw.ki_filp->f_op->fsync == nullptr) return -EINVAL;
   req->fsync.datasync = datasync;
-  req->fsync.state.wait = &req->ki_wait;
-  req->fsync.state.flush_started = req->fsync.state.flushed = false;
-  req->fsync.state.error = 0;
+  req->fsync.state.Begin(&req->ki_wait);
   req->ki_wait.func = aio_fsync_wake;
   req->rw.ki_waits_for = "a worker";
   INIT_WORK(&req->fsync.work, aio_fsync_work, "aio_fsync_work");

@@ -38,7 +38,7 @@ void DioEndIo(bio* bio) {
 
 }  // namespace
 
-ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space& mapping) {
+ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, address_space& mapping) {
   const address_space_operations& a_ops = mapping.a_ops;
   if (iter->count == 0) return 0;
   const bool write = (iocb->ki_flags & IOCB_WRITE) != 0;

@@ -12,7 +12,7 @@ namespace aiolab {
 // Sends the whole request to the device in one bio on the client's own buffers. When the device is done, the
 // mapping's operations move the bytes, in interrupt context, and ki_complete is called: -EIOCBQUEUED. A synchronous
 // request sleeps until then and returns the result.
-ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, const address_space& mapping);
+ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, address_space& mapping);
 
 }  // namespace aiolab
 

@@ -68,6 +68,7 @@ int import_single_range(void* buf, size_t len, iov_iter* iter) {
   iter->segment_offset = 0;
   iter->count = len;
   iter->done = 0;
+  iter->mm = current().mm;
   iter->pinned = false;
   return 0;
 }
@@ -77,6 +78,7 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
   iter->segment = 0;
   iter->segment_offset = 0;
   iter->count = iter->done = 0;
+  iter->mm = current().mm;
   iter->pinned = false;
   if (nr_segs == 0) return 0;
   if (nr_segs > static_cast<size_t>(kUioMaxIov)) return -EINVAL;
@@ -95,6 +97,7 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
 }
 
 size_t copy_to_iter(const void* from, size_t n, iov_iter* iter) {
+  BUG_ON(!iter->pinned && current().mm != iter->mm);
   return ForEachPiece(iter, n, [from, pinned = iter->pinned](char* user, size_t piece, size_t done) {
     const char* const source = static_cast<const char*>(from) + done;
     return piece - (pinned ? CopyPinned(user, source, piece) : copy_to_user(user, source, piece));
@@ -102,6 +105,7 @@ size_t copy_to_iter(const void* from, size_t n, iov_iter* iter) {
 }
 
 size_t copy_from_iter(void* to, size_t n, iov_iter* iter) {
+  BUG_ON(!iter->pinned && current().mm != iter->mm);
   return ForEachPiece(iter, n, [to, pinned = iter->pinned](char* user, size_t piece, size_t done) {
     char* const destination = static_cast<char*>(to) + done;
     return piece - (pinned ? CopyPinned(destination, user, piece) : copy_from_user(destination, user, piece));
@@ -127,6 +131,7 @@ void iov_iter_advance(iov_iter* iter, size_t n) {
 
 void iov_iter_revert(iov_iter* iter, size_t n) {
   iter->count += n;
+  iter->done -= n;
   while (n > iter->segment_offset) {
     n -= iter->segment_offset;
     iter->segment_offset = iter->segments[--iter->segment].iov_len;
@@ -170,16 +175,18 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
   if ((flags & ~kSupported) != 0) return -EOPNOTSUPP;
   if ((flags & RWF_APPEND) != 0 && (flags & RWF_NOAPPEND) != 0) return -EINVAL;
   if ((flags & RWF_NOWAIT) != 0 && (iocb->ki_filp->f_mode & FMODE_NOWAIT) == 0) return -EOPNOTSUPP;
-  // No file of the model can write atomically or bypass its cache afterwards.
-  if ((flags & RWF_ATOMIC) != 0) return -EOPNOTSUPP;
-  if ((flags & RWF_DONTCACHE) != 0) return -EOPNOTSUPP;
-  (void)write;
-  int kiocb_flags = flags & (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOSIGNAL);
+  const bool can_be_atomic = write && (iocb->ki_filp->f_mode & FMODE_CAN_ATOMIC_WRITE) != 0;
+  if ((flags & RWF_ATOMIC) != 0 && !can_be_atomic) return -EOPNOTSUPP;
+  if ((flags & RWF_DONTCACHE) != 0 && (iocb->ki_filp->f_op->fop_flags & FOP_DONTCACHE) == 0) return -EOPNOTSUPP;
+  int kiocb_flags = flags & ~RWF_NOAPPEND;
   if ((flags & RWF_SYNC) != 0) kiocb_flags |= IOCB_DSYNC;
   if ((flags & RWF_NOAPPEND) != 0 && (iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_flags &= ~IOCB_APPEND;
   iocb->ki_flags |= kiocb_flags;
   return 0;
 }
+
+kiocb_progress::kiocb_progress() = default;
+kiocb_progress::~kiocb_progress() = default;
 
 ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   if (from->count == 0) return 0;

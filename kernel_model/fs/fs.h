@@ -17,6 +17,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "kernel_model/kernel/mutex.h"
+#include "kernel_model/kernel/rwsem.h"
 #include "kernel_model/kernel/wait.h"
 
 struct statfs;
@@ -31,6 +32,8 @@ inline constexpr fmode_t FMODE_WRITE = 0x2;
 inline constexpr fmode_t FMODE_LSEEK = 0x4;
 inline constexpr fmode_t FMODE_PREAD = 0x8;  // has a position: pread works
 inline constexpr fmode_t FMODE_PWRITE = 0x10;
+inline constexpr fmode_t FMODE_CAN_ATOMIC_WRITE = 0x80;
+inline constexpr fmode_t FMODE_RANDOM = 0x1000;         // POSIX_FADV_RANDOM: no read-ahead
 inline constexpr fmode_t FMODE_PATH = 0x4000;           // O_PATH: a place in the tree, no file
 inline constexpr fmode_t FMODE_CAN_ODIRECT = 0x400000;  // takes O_DIRECT
 inline constexpr fmode_t FMODE_NOWAIT = 0x8000000;      // RWF_NOWAIT means something here
@@ -45,12 +48,15 @@ inline constexpr int kUioMaxIov = 1024;
 inline constexpr loff_t MAX_LFS_FILESIZE = 0x7fffffffffffffff;
 
 struct dentry;
+struct address_space;
 struct file;
+struct fsync_state;
 struct file_lock_context;
 struct inode;
 struct kiocb;
 struct super_block;
 struct vfsmount;
+struct mm_struct;
 
 // Whether `len` bytes at `address` lie in the client's half of the address space.
 bool access_ok(const void* address, size_t len);
@@ -62,6 +68,7 @@ struct iov_iter {
   size_t segment_offset = 0;  // bytes of it that are done
   size_t count = 0;           // bytes still to do
   size_t done = 0;            // bytes done
+  mm_struct* mm = nullptr;    // whose buffers: a copy under another mm is a bug of the model
   bool pinned = false;        // the pages are pinned: they can be copied to and from in any context, as a device does
 };
 
@@ -93,6 +100,16 @@ inline constexpr int IOCB_NOSIGNAL = 0x100;
 inline constexpr int IOCB_DIRECT = 1 << 17;
 inline constexpr int IOCB_WRITE = 1 << 18;
 
+// What one attempt of a retried request leaves to the next.
+struct kiocb_progress {
+  kiocb_progress();
+  ~kiocb_progress();
+
+  bool holds_i_rwsem = false;         // and keeps it until the request is done
+  uint64_t page = ~uint64_t{0};       // the one that it waited for
+  std::unique_ptr<fsync_state> sync;  // all bytes are written, and this makes them durable
+};
+
 // One read or write under way.
 struct kiocb {
   file* ki_filp = nullptr;
@@ -106,6 +123,7 @@ struct kiocb {
   // client or the world outside may still do.
   const char* ki_waits_for = nullptr;
   int64_t ki_id = 0;  // as traces name it
+  kiocb_progress ki_progress;
 };
 
 inline bool is_sync_kiocb(const kiocb& iocb) { return iocb.ki_complete == nullptr; }
@@ -124,11 +142,22 @@ inline void poll_wait(file* filp, wait_queue_head* head, poll_table_struct* pt) 
 
 // An fsync in steps: a worker cannot sleep, so the flush that it waits for calls it again.
 struct fsync_state {
+  // Begins anew.
+  void Begin(wait_queue_entry* leave) {
+    wait = leave;
+    writeback_passes = 0;
+    flush_started = flushed = false;
+    error = 0;
+    fs_step = 0;
+  }
+
   wait_queue_entry* wait = nullptr;  // null: the caller may sleep
+  int writeback_passes = 0;          // of file_write_and_wait_range
   wait_queue_head flush_done;
   bool flush_started = false;
   bool flushed = false;
   int error = 0;
+  uint64_t fs_step = 0;  // the file system's own
 };
 
 // Where in a directory a readdir is, and who takes its entries.
@@ -139,11 +168,25 @@ struct dir_context {
   loff_t pos = 0;  // of the next entry; the directory's own business, but 0 is the beginning
 };
 
+// Where a sequential reader of a file is, in pages: see mm/readahead.
+struct file_ra_state {
+  uint64_t start = 0;       // of the last window
+  uint64_t size = 0;        // of it
+  uint64_t async_size = 0;  // so many before its end is the page whose reader asks for the next window
+  uint64_t ra_pages = 32;   // the largest window: 128 KiB. 0: none
+  loff_t prev_pos = -1;     // the last byte that was read
+};
+
+// fop_flags.
+inline constexpr unsigned FOP_BUFFER_WASYNC = 1 << 1;  // buffered writes take RWF_NOWAIT (xfs); else -EOPNOTSUPP (ext4)
+inline constexpr unsigned FOP_DONTCACHE = 1 << 7;      // takes RWF_DONTCACHE
+
 // A null entry means unsupported, as in the kernel. Reads and writes return how many bytes they moved in this attempt,
 // -errno, -EIOCBQUEUED (ki_complete will be called) or -EIOCBRETRY (ki_wait is on a wait queue; progress is in the
 // iterator and ki_pos).
 struct file_operations {
   const char* name = "";  // the file's type, for traces
+  unsigned fop_flags = 0;
   ssize_t (*read_iter)(kiocb* iocb, iov_iter* iter) = nullptr;
   ssize_t (*write_iter)(kiocb* iocb, iov_iter* iter) = nullptr;
   // 0, -errno, or -EIOCBRETRY after putting state.wait on a wait queue.
@@ -263,6 +306,10 @@ struct inode : std::enable_shared_from_this<inode> {
   timespec i_mtime = {};
   timespec i_ctime = {};
   timespec i_btime = {};
+  address_space* i_mapping = nullptr;  // its pages, if their bytes are in them (filemap.h)
+  rw_semaphore i_rwsem;                // the inode lock
+  int i_dio_count = 0;                 // direct requests under way
+  wait_queue_head i_dio_wait;          // woken when that falls to 0
   bool i_dead = false;                         // a removed directory: nothing can be made in it any more
   bool i_linkable = false;                     // from O_TMPFILE, and may get a name
   std::shared_ptr<file_lock_context> i_flctx;  // null: nobody has ever locked it
@@ -347,6 +394,8 @@ struct file {
   int f_count = 1;
   int64_t f_id = 0;  // as traces name it, by order of opening
   list_head f_ep;    // file_watchers
+  file_ra_state f_ra;
+  uint64_t f_wb_err = 0;  // which error of writing back this file's fsync has told last: an errseq_t
 };
 
 inline file* get_file(file* filp) {

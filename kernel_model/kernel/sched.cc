@@ -21,7 +21,9 @@ SleepResult schedule_until(absl::FunctionRef<bool()> condition, int64_t deadline
   if (condition()) return SleepResult::kDone;
   if (task.kernel->sched_submit_work != nullptr) task.kernel->sched_submit_work(task);
 
-  const std::function<bool()> signal_pending = [&task] { return task.sigpending.load(std::memory_order_relaxed); };
+  const std::function<bool()> signal_pending = [&task] {
+    return task.sigpending.load(std::memory_order_relaxed) || task.kernel->power_off;
+  };
   Executor::Wait wait = {condition, deadline_ns, interruptible ? &signal_pending : nullptr};
   const Executor::StopReason reason = task.kernel->executor.BlockUntil(task.sleeper, wait);
   // Another thread may have been inside while this one slept.

@@ -26,6 +26,7 @@ struct kernel_state;
 struct mm_struct;
 struct files_struct;
 struct fs_struct;
+struct vm_state;
 
 struct task_struct {
   kernel_state* kernel = nullptr;
@@ -34,7 +35,7 @@ struct task_struct {
   mm_struct* mm = nullptr;         // whose memory user copies mean; null in an interrupt and in a worker without use_mm
   files_struct* files = nullptr;   // whose fds fget means
   fs_struct* fs = nullptr;         // which names it sees, and from where; null in workers and interrupts
-  blk_plug* plug = nullptr;        // bios held back until blk_finish_plug or until the task sleeps
+  blk_plug* plug = nullptr;        // requests held back until blk_finish_plug or until the task sleeps
   Sleeper sleeper;                 // where its thread waits on the host
   std::atomic<bool> sigpending{};  // a signal wants to end an interruptible sleep
   int host_tid = 0;                // the thread, for looking whether it still lives; 0 for workers and interrupts
@@ -42,10 +43,14 @@ struct task_struct {
 
 // What the model counts for its report. All are events since the machine was made.
 struct kernel_stats {
-  uint64_t retries = 0;        // attempts that ended with -EIOCBRETRY
-  uint64_t kicks = 0;          // wake-ups of a waiting request
-  uint64_t plugs = 0;          // blk_start_plug that took effect
-  uint64_t bios = 0;           // bios sent to a device
+  uint64_t retries = 0;  // attempts that ended with -EIOCBRETRY
+  uint64_t kicks = 0;    // wake-ups of a waiting request
+  uint64_t plugs = 0;    // blk_start_plug that took effect
+  uint64_t bios = 0;     // bios made, the pieces of split ones too
+  // Requests made of bios, flushes of the flush machine among them; and bios and requests that became part of another.
+  uint64_t requests = 0;
+  uint64_t merges = 0;
+  uint64_t flushes = 0;        // of volatile caches, by disks
   uint64_t bytes_written = 0;  // by clients, to files of a file system of the model
 };
 
@@ -59,7 +64,8 @@ struct kernel_state {
         bug(bug),
         nr_cpus(nr_cpus),
         system_wq(*this, "kworker/events"),
-        aio_wq(*this, "kworker/aio") {
+        aio_wq(*this, "kworker/aio"),
+        kblockd_workqueue(*this, "kworker/kblockd") {
     irq.kernel = this;
     irq.comm = "irq";
   }
@@ -71,12 +77,17 @@ struct kernel_state {
   const SeededBug bug;
   const int nr_cpus;  // possible CPUs
   workqueue_struct system_wq;
-  workqueue_struct aio_wq;  // runs the retries
-  task_struct irq;          // what interrupts run as
+  workqueue_struct aio_wq;             // runs the retries
+  workqueue_struct kblockd_workqueue;  // dispatches requests
+  task_struct irq;                     // what interrupts run as
   kernel_stats stats;
   block_device* disk = nullptr;  // the machine's one disk
   // The date at executor time 0, in nanoseconds of Unix time: 2025-01-01 00:00:00 UTC, so that runs repeat.
   int64_t realtime_start_ns = 1'735'689'600'000'000'000;
+  vm_state* vm = nullptr;  // the page cache
+  // There was a power cut: devices fail everything, interruptible sleeps end, and what is left of the kernel only
+  // unwinds.
+  bool power_off = false;
   int forks = 0;  // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;

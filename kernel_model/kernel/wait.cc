@@ -1,5 +1,9 @@
 #include "kernel_model/kernel/wait.h"
 
+#include <errno.h>
+
+#include "uapi/errno_name.h"
+
 namespace aiolab {
 
 void wake_up_all(wait_queue_head& head, uint32_t key) {
@@ -28,6 +32,14 @@ SleepResult wait_event(wait_queue_head& head, absl::FunctionRef<bool()> conditio
   const SleepResult result = schedule_until(condition, deadline_ns, interruptible);
   remove_wait_queue(&entry);
   return result;
+}
+
+int wait_event_or_leave(wait_queue_head& head, wait_queue_entry* leave, absl::FunctionRef<bool()> condition) {
+  if (condition()) return 0;
+  if (leave == nullptr) return wait_event(head, condition) == SleepResult::kDone ? 0 : -EIO;
+  BUG_ON(!list_empty(&leave->entry));
+  add_wait_queue(head, leave);
+  return -EIOCBRETRY;
 }
 
 }  // namespace aiolab

@@ -42,6 +42,11 @@ int default_wake_function(wait_queue_entry* entry, uint32_t key);
 SleepResult wait_event(wait_queue_head& head, absl::FunctionRef<bool()> condition, int64_t deadline_ns = kNoDeadline,
                        bool interruptible = false);
 
+// The same for whoever may be a request: with `leave` nobody sleeps, and `leave` is on the queue if the condition does
+// not hold yet. 0, -EIOCBRETRY (the caller returns, and is called again when `leave` is woken) or -EIO (it never will
+// hold, and the machine was told to go on). Requires: `leave` is on no queue.
+int wait_event_or_leave(wait_queue_head& head, wait_queue_entry* leave, absl::FunctionRef<bool()> condition);
+
 }  // namespace aiolab
 
 #endif  // KERNEL_MODEL_KERNEL_WAIT_H_

@@ -3,14 +3,16 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "kernel_model/kernel/sched.h"
+#include "kernel_model/mm/folio.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
 
 // One page of a file, without its bytes.
-struct folio {
+struct page_state {
   bool uptodate = false;
   // Being read, if it is this process's kernel_state::forks: a read under way at a fork does not end in the child.
   int reading_forks = -1;
@@ -18,29 +20,37 @@ struct folio {
 };
 
 address_space::address_space(const address_space_operations& a_ops) : a_ops(a_ops) {}
-address_space::~address_space() = default;
+address_space::~address_space() {
+  while (!i_pages.empty()) {
+    folio* const page = i_pages.begin()->second;
+    // A transfer that was forgotten with its bio will not end it.
+    page->locked = page->writeback = false;
+    filemap_remove_folio(page);
+  }
+  if (vm != nullptr) list_del_init(&mapping_list);
+}
 
 namespace {
 
-folio& GetFolio(address_space& mapping, uint64_t index) {
-  std::unique_ptr<folio>& slot = mapping.i_pages[index];
-  if (slot == nullptr) slot = std::make_unique<folio>();
+page_state& GetState(address_space& mapping, uint64_t index) {
+  std::unique_ptr<page_state>& slot = mapping.i_page_states[index];
+  if (slot == nullptr) slot = std::make_unique<page_state>();
   return *slot;
 }
 
-bool BeingRead(const folio& page) { return page.reading_forks == current_kernel().forks; }
+bool BeingRead(const page_state& page) { return page.reading_forks == current_kernel().forks; }
 
 bool Uptodate(address_space& mapping, uint64_t index) {
   if (mapping.readahead == nullptr) return true;
-  const auto found = mapping.i_pages.find(index);
-  return found != mapping.i_pages.end() && found->second->uptodate;
+  const auto found = mapping.i_page_states.find(index);
+  return found != mapping.i_page_states.end() && found->second->uptodate;
 }
 
 // Asks for the absent pages of [first, last] that follow one another from `first`.
 void StartReading(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t last) {
   uint64_t end = first;
   for (; end <= last && !Uptodate(mapping, end); ++end) {
-    folio& page = GetFolio(mapping, end);
+    page_state& page = GetState(mapping, end);
     if (BeingRead(page)) break;
     page.reading_forks = current_kernel().forks;
   }
@@ -50,7 +60,7 @@ void StartReading(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t 
 // Lets the request wait until the page is there. 0 if it is now; -EIOCBRETRY if the request must leave; -EINTR and the
 // like if the sleep failed.
 int WaitForPage(kiocb* iocb, address_space& mapping, uint64_t index) {
-  folio& page = GetFolio(mapping, index);
+  page_state& page = GetState(mapping, index);
   if (iocb->ki_wait != nullptr) {
     iocb->ki_waits_for = "a page of its file";
     add_wait_queue(page.wait, iocb->ki_wait);
@@ -113,16 +123,17 @@ ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping) {
 
 void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr) {
   for (uint64_t index = first; index < first + nr; ++index) {
-    folio& page = GetFolio(mapping, index);
+    page_state& page = GetState(mapping, index);
     page.reading_forks = -1;
     page.uptodate = true;
   }
-  for (uint64_t index = first; index < first + nr; ++index) wake_up_all(GetFolio(mapping, index).wait);
+  for (uint64_t index = first; index < first + nr; ++index) wake_up_all(GetState(mapping, index).wait);
 }
 
 void invalidate_mapping_pages(address_space& mapping) {
-  absl::erase_if(mapping.i_pages, [](const auto& entry) {
-    const folio& page = *entry.second;
+  invalidate_inode_pages2_range(mapping, 0, std::numeric_limits<uint64_t>::max());
+  absl::erase_if(mapping.i_page_states, [](const auto& entry) {
+    const page_state& page = *entry.second;
     return !BeingRead(page) && !waitqueue_active(page.wait);
   });
 }

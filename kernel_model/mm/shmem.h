@@ -19,7 +19,7 @@ namespace aiolab {
 // What is below the pages: as the members of address_space (filemap.h). Both null on a tmpfs like the kernel's.
 struct shmem_backing {
   void (*readahead)(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t nr) = nullptr;
-  ssize_t (*direct_IO)(kiocb* iocb, iov_iter* iter, const address_space& mapping) = nullptr;
+  ssize_t (*direct_IO)(kiocb* iocb, iov_iter* iter, address_space& mapping) = nullptr;
 };
 
 // A tmpfs of `size_bytes`, which only files' pages take from: -ENOSPC where they are gone.

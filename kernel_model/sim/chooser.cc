@@ -84,6 +84,8 @@ absl::string_view ChoiceName(Choice kind) {
       return "latency";
     case Choice::kCpu:
       return "cpu";
+    case Choice::kSurvival:
+      return "survival";
   }
   return "unknown";
 }

@@ -87,6 +87,15 @@ Executor::Event* Executor::Next() {
 void Executor::RunNext(Event& event) {
   ++events_run_;
   running_event_ = true;
+  if (events_run_ == breakpoint_number_ && at_breakpoint_) {
+    // What happens there may take the event back.
+    At(event, event.when_ns);
+    std::exchange(at_breakpoint_, nullptr)();
+    if (!Cancel(event)) {
+      running_event_ = false;
+      return;
+    }
+  }
   event.run(event);
   running_event_ = false;
 }

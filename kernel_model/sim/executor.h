@@ -17,6 +17,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -123,6 +124,11 @@ class Executor {
   void Leave();
 
   uint64_t events_run() const { return events_run_; }
+  // Calls `at_event` right before the event that will be number `number` (counted from 1) runs. Null: nothing.
+  void SetBreakpoint(uint64_t number, std::function<void()> at_event) {
+    breakpoint_number_ = number;
+    at_breakpoint_ = std::move(at_event);
+  }
   // Drops every event, watch and lock: this is a child of fork, and all of it was the parent's.
   void ResetAfterFork();
 
@@ -145,6 +151,8 @@ class Executor {
   int64_t now_ns_ = 0;
   uint64_t next_sequence_ = 0;
   uint64_t events_run_ = 0;
+  uint64_t breakpoint_number_ = 0;
+  std::function<void()> at_breakpoint_;
   bool running_event_ = false;
   std::vector<Event*> heap_;       // by time, then by order of arming
   std::vector<Event*> tie_group_;  // due at the same time, taken off the heap; the Chooser says which is next

@@ -13,6 +13,14 @@ enum class SeededBug {
   kLostKick,
   // blk_finish_plug forgets what lies in the plug.
   kPlugNeverFlushed,
+  // A page that has been read wakes nobody.
+  kPageReadWakesNobody,
+  // An inode lock that is given up wakes nobody.
+  kInodeLockNotPassedOn,
+  // Writers that wait for dirty pages to become fewer are not told that they are.
+  kThrottledForEver,
+  // The worker runs retries without the submitter's memory.
+  kWorkerWithoutMm,
 };
 
 struct SeededBugEntry {
@@ -25,6 +33,10 @@ inline constexpr SeededBugEntry kSeededBugs[] = {
     {"none", SeededBug::kNone, "the model as it should be"},
     {"lost-kick", SeededBug::kLostKick, "a wake-up that comes while the worker is queued is dropped"},
     {"plug-never-flushed", SeededBug::kPlugNeverFlushed, "blk_finish_plug forgets the plugged bios"},
+    {"page-read-wakes-nobody", SeededBug::kPageReadWakesNobody, "a page that has been read wakes nobody"},
+    {"inode-lock-not-passed-on", SeededBug::kInodeLockNotPassedOn, "an inode lock that is given up wakes nobody"},
+    {"throttled-for-ever", SeededBug::kThrottledForEver, "writers over the dirty limit are never told to go on"},
+    {"worker-without-mm", SeededBug::kWorkerWithoutMm, "the worker runs retries without use_mm"},
 };
 
 // Null for an unknown name.

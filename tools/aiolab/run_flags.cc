@@ -14,9 +14,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "kernel_model/profile.h"
+#include "kernel_model/sim/nearest_word.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
-#include "tools/aiolab/nearest_word.h"
 #include "tools/aiolab/simfs_spec.h"
 
 namespace aiolab {
@@ -205,7 +205,8 @@ ABSL_FLAG(aiolab::WordFlag<aiolab::SeededBugWords>, seeded_bug, {},
           "Break the emulated kernel on purpose, to see that a test notices.");
 ABSL_FLAG(aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
           "Files under PREFIX live on a simulated disk, in the client's own memory: empty at first, gone at the end. "
-          "Everything else stays the host's. Options: size=N[K|M|G|T] (1G), disk=nvme|ssd|hdd|ram (nvme). A program "
+          "Everything else stays the host's. Options: size=N[K|M|G|T] (1G), disk=nvme|ssd|hdd|ram (nvme), and what "
+          "else a disk has: depth, cache, lbs, read, write, .... A program "
           "that the client executes does not see them, and a forked child has a copy of its own.");
 ABSL_FLAG(aiolab::PathFlag, preload_library, aiolab::PathFlag(),
           "The library that is loaded into the client, if not the one that came with aiolab.");

@@ -163,7 +163,9 @@ void BecomeChild() {
 // A child's copy of the disk has nothing under way.
 void SettleForFork() {
   Lab* const mine = lab.load();
-  if (mine != nullptr && simfs_spec != nullptr && OwnsMemory() && !Machine::InsideModel()) mine->machine->Settle();
+  if (mine != nullptr && simfs_spec != nullptr && OwnsMemory() && !Machine::InsideModel()) {
+    SettleSimfs(*mine->machine);
+  }
 }
 
 // fork() runs the handlers; a child by the bare system call is found by the page at its next call of ours.

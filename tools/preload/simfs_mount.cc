@@ -2,13 +2,8 @@
 
 #include <sys/statfs.h>
 
-#include <memory>
-#include <utility>
-
-#include "kernel_model/fs/direct_io.h"
-#include "kernel_model/fs/mpage.h"
 #include "kernel_model/fs/namespace.h"
-#include "kernel_model/mm/shmem.h"
+#include "kernel_model/syscall_table.h"
 #include "tools/preload/process.h"
 #include "tools/preload/simfs.h"
 #include "uapi/raw_syscall.h"
@@ -17,11 +12,6 @@ namespace aiolab::preload {
 namespace {
 
 super_block* mounted = nullptr;
-
-std::unique_ptr<super_block> MakeFileSystem(Machine& machine, const SimfsSpec& spec) {
-  const ScopedCurrent as_kernel(machine.kernel().irq);
-  return MakeTmpfs({.readahead = mpage_readahead, .direct_IO = blockdev_direct_IO}, spec.size_bytes);
-}
 
 mode_t HostUmask() {
   const long mask = RawSyscall(__NR_umask, 0777);
@@ -32,14 +22,17 @@ mode_t HostUmask() {
 }  // namespace
 
 absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec) {
-  std::unique_ptr<super_block> file_system = MakeFileSystem(machine, spec);
-  super_block* const sb = file_system.get();
-  const absl::Status status = machine.Mount(spec.prefix, std::move(file_system));
+  const absl::Status status = machine.MountSimfs({.path = spec.prefix, .disk = spec.disk});
   if (!status.ok()) return status;
   machine.fs().umask = HostUmask();
-  mounted = sb;
+  mounted = machine.fs().mounts.back()->mnt_sb.get();
   SimfsBegins(static_cast<const MixedFiles*>(&machine.files()));
   return absl::OkStatus();
+}
+
+void SettleSimfs(Machine& machine) {
+  DoSyscall(machine, *FindSyscall(__NR_sync), {});
+  machine.Settle();
 }
 
 SimfsReport ReportOfSimfs(Machine& machine) {
@@ -50,7 +43,9 @@ SimfsReport ReportOfSimfs(Machine& machine) {
   }
   const kernel_stats& stats = machine.kernel().stats;
   report.bytes_written = stats.bytes_written;
-  report.disk_requests = stats.bios;
+  report.disk_requests = stats.requests;
+  report.merges = stats.merges;
+  report.flushes = stats.flushes;
   return report;
 }
 

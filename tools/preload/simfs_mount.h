@@ -14,6 +14,9 @@ namespace aiolab::preload {
 // Makes it and mounts it. From now on OnSimfs() knows its files.
 absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec);
 
+// Writes everything back and waits for the disk.
+void SettleSimfs(Machine& machine);
+
 // What it did so far. Also from inside the model.
 SimfsReport ReportOfSimfs(Machine& machine);
 

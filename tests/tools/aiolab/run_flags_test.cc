@@ -49,7 +49,7 @@ TEST_F(RunFlagsTest, EveryFlagIsTaken) {
   EXPECT_EQ(options->trace_path, "a:b");
   EXPECT_TRUE(options->json);
   EXPECT_EQ(options->seeded_bug, "lost-kick");
-  EXPECT_EQ(options->simfs, "/data:size=2097152,disk=hdd");
+  EXPECT_EQ(options->simfs, "/data:disk=hdd,size=2M");
   EXPECT_EQ(options->preload_library, "x.so");
   EXPECT_THAT(options->client, ElementsAre("fio", "--seed=3", "--"));
 }

@@ -78,7 +78,7 @@ TEST_F(SimfsTest, EveryClientIsRightThere) {
 TEST_F(SimfsTest, TheReportSaysWhatTheDiskDid) {
   const AiolabRun run = RunSimulated({Client("four_and_two"), absl::StrCat("--dir=", kPrefix)});
   ASSERT_TRUE(run.report.is_object()) << run.result.err;
-  EXPECT_EQ(run.report["config"]["simfs"], absl::StrCat(kPrefix, ":size=1073741824,disk=nvme"));
+  EXPECT_EQ(run.report["config"]["simfs"], absl::StrCat(kPrefix, ":disk=nvme,size=1G"));
   EXPECT_EQ(run.report["processes"][0]["simfs"]["bytes_written"], 200 * 4096);
   EXPECT_GT(run.report["processes"][0]["simfs"]["disk_requests"], 0);
 }
@@ -144,10 +144,10 @@ TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
       {"/data/../etc", "has '..' in it"},
       {file, "it is a file on this machine"},
       {file + "/below", "/file is a file on this machine"},
-      {"/data:size=4095", "size=4095 is below one page, 4096 bytes"},
-      {"/data:size=x", "size=x has to be a number of bytes"},
-      {"/data:disk=nmve", "there is no disk preset 'nmve'; did you mean nvme?"},
-      {"/data:sise=1G", "there is no option 'sise'; did you mean size?"},
+      {"/data:size=4095", "size=4095: it has to be a size from 4K to 16T"},
+      {"/data:size=x", "size=x: it has to be a size from 4K to 16T"},
+      {"/data:disk=nmve", "did you mean nvme?"},
+      {"/data:sise=1G", "did you mean size?"},
   };
   for (const auto& [spec, says] : cases) {
     const AiolabRun run = Run({"--simfs=" + spec}, {"touch", directory_ + "/ran"});
@@ -160,7 +160,7 @@ TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
 
 TEST_F(SimfsTest, AFullDiskIsENOSPC) {
   const AiolabRun run =
-      Run({absl::StrCat(Flag(), ":size=64K")}, {"dd", "if=/dev/zero", absl::StrCat("of=", kPrefix, "/x"), "bs=4k"});
+      Run({absl::StrCat(Flag(), ":size=8M")}, {"dd", "if=/dev/zero", absl::StrCat("of=", kPrefix, "/x"), "bs=4k"});
   EXPECT_EQ(run.result.status, 1);
   EXPECT_THAT(run.result.err, HasSubstr("No space left on device"));
 }

@@ -1,0 +1,110 @@
+// What makes things durable.
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <limits>
+
+#include "kernel_model/fs/simfs/super.h"
+#include "kernel_model/kernel/sched.h"
+#include "uapi/errno_name.h"
+
+namespace aiolab::simfs {
+namespace {
+
+// fsync_state::fs_step: what is done, and above it the transaction that it waits for.
+enum Step : uint64_t {
+  kWriteData = 0,
+  kDecide = 1,
+  kWaitForCommit = 2,           // which makes the data durable, too
+  kWaitForCommitThenFlush = 3,  // which may have been on its way before the data were
+  kFlush = 4,
+};
+constexpr uint64_t kSteps = 8;
+
+void EndFlush(bio* bio) {
+  auto* const state = static_cast<fsync_state*>(bio->bi_private);
+  state->error = bio->bi_status;
+  state->flushed = true;
+  bio_put(bio);
+  wake_up_all(state->flush_done);
+}
+
+// Waits on `head` until `condition`. 0, or -EIOCBRETRY for a request, which looks again.
+template <typename Condition>
+int WaitOn(wait_queue_head& head, fsync_state* state, Condition condition) {
+  if (condition()) return 0;
+  if (state->wait != nullptr) {
+    add_wait_queue(head, state->wait);
+    return -EIOCBRETRY;
+  }
+  return wait_event(head, condition) == SleepResult::kDone ? 0 : -EIO;
+}
+
+int WaitForCommit(Simfs& fs, fsync_state* state, uint64_t seq) {
+  const auto ended = [&fs, seq] { return fs.journal.committed_seq() >= seq || fs.journal.error() != 0; };
+  fs.journal.Request(seq);
+  if (const int error = WaitOn(fs.journal.done(), state, ended); error != 0) return error;
+  return fs.journal.committed_seq() >= seq ? 0 : -EIO;
+}
+
+int Flush(Simfs& fs, const std::shared_ptr<inode>& node, fsync_state* state) {
+  if (!state->flush_started) {
+    state->flush_started = true;
+    state->flushed = false;
+    bio* const bio = bio_alloc(fs.bdev, REQ_OP_FLUSH | REQ_SYNC, 0, 0);
+    bio->bi_private = state;
+    bio->bi_inode = node;
+    bio->bi_end_io = EndFlush;
+    submit_bio(bio);
+  }
+  const int error = WaitOn(state->flush_done, state, [state] { return state->flushed; });
+  return error != 0 ? error : state->error;
+}
+
+}  // namespace
+
+int simfs_fsync(file* filp, int datasync, fsync_state* state) {
+  SimfsInode& node = SIMFS_I(*filp->f_inode);
+  Simfs& fs = SIMFS_SB(node);
+  if (state->fs_step == kWriteData) {
+    if (S_ISREG(node.i_mode)) {
+      const int error = file_write_and_wait_range(filp, 0, std::numeric_limits<uint64_t>::max(), state);
+      if (error != 0) return error;
+    }
+    state->fs_step = kDecide;
+  }
+  if (state->fs_step == kDecide) {
+    if (fs.journal.error() != 0) return -EIO;
+    const uint64_t seq = datasync != 0 ? node.datasync_seq : node.sync_seq;
+    if (seq <= fs.journal.committed_seq()) {
+      state->fs_step = kFlush;
+    } else {
+      state->fs_step = seq * kSteps + (fs.journal.WillFlushBefore(seq) ? kWaitForCommit : kWaitForCommitThenFlush);
+    }
+  }
+  if (state->fs_step >= kSteps) {
+    if (const int error = WaitForCommit(fs, state, state->fs_step / kSteps); error != 0) return error;
+    if (state->fs_step % kSteps == kWaitForCommit) return 0;
+    state->fs_step = kFlush;
+  }
+  return Flush(fs, filp->f_inode, state);
+}
+
+int WaitForFreeBlocks(Simfs& fs, kiocb* iocb, uint64_t wanted) {
+  if (fs.available() >= wanted || fs.journal.blocks_being_freed() == 0 || fs.journal.error() != 0) return 0;
+  if (iocb != nullptr && (iocb->ki_flags & IOCB_NOWAIT) != 0) return -EAGAIN;
+  const uint64_t seq = fs.journal.running_seq();
+  fs.journal.Request(seq);
+  if (iocb != nullptr && iocb->ki_wait != nullptr) {
+    iocb->ki_waits_for = "a commit that frees blocks";
+    add_wait_queue(fs.journal.done(), iocb->ki_wait);
+    return -EIOCBRETRY;
+  }
+  wait_event(fs.journal.done(), [&fs, seq, wanted] {
+    return fs.available() >= wanted || fs.journal.committed_seq() >= seq || fs.journal.blocks_being_freed() == 0 ||
+           fs.journal.error() != 0;
+  });
+  return 0;
+}
+
+}  // namespace aiolab::simfs

@@ -1,0 +1,58 @@
+// simfs: files on the model's disk, whose state after a loss of power means something.
+//
+//   std::string problem;
+//   if (mkfs(bdev, {.disk_bytes = 64 << 20}, &problem) != 0) ...
+//   std::unique_ptr<super_block> sb;
+//   if (mount(bdev, {}, &sb, &problem) != 0) ...      // recovers what is there
+//
+// How the disk looks: format.h. How changes get there: journal.h. Read first: map_blocks() and end_write() in inode.cc,
+// then simfs_fsync() in fsync.cc.
+//
+// What is durable when:
+// - fsync writes the file's pages and commits everything that happened before, the file's name included (as ext4);
+//   fdatasync leaves the commit out if only times changed. A directory's fsync commits too.
+// - Without one, metadata are committed after kCommitIntervalNs; data when the page cache writes them back.
+// - Blocks are allocated at writeback (delayed allocation), and the size on the disk grows when the data are on the
+//   device. A name that is committed before its file's data leads to a short or empty file after a loss of power: so
+//   it is on XFS, and on ext4 with noauto_da_alloc. (ext4's default writes a file's pages when it is renamed over
+//   another; a client that relies on it is wrong elsewhere.)
+// - A truncation is committed at once with everything else; an extending one makes the size grow without data.
+// - Blocks that were freed are used again only after the commit that frees them.
+//
+// Differences from ext4 that a client could see: atime is written along with other changes only; a directory's size is
+// always one block; fallocate allocates everything or nothing.
+#ifndef KERNEL_MODEL_FS_SIMFS_SIMFS_H_
+#define KERNEL_MODEL_FS_SIMFS_SIMFS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "kernel_model/block/blkdev.h"
+#include "kernel_model/fs/fs.h"
+#include "kernel_model/fs/simfs/format.h"
+#include "kernel_model/fs/simfs/image.h"
+#include "kernel_model/mm/filemap.h"
+
+namespace aiolab::simfs {
+
+struct MountOptions {
+  mapping_limits limits;   // of the device
+  std::string error_model = "ext4-ordered";
+};
+
+// Makes an empty file system on the device. Sleeps, as a client's task. 0; -EINVAL and what is wrong; the device's
+// error.
+int mkfs(block_device& bdev, const MkfsOptions& options, std::string* problem);
+
+// Recovers and mounts. Sleeps, as a client's task. 0; -EINVAL if there is no simfs, or for an unknown option; -EUCLEAN
+// if it is damaged; the device's error.
+int mount(block_device& bdev, const MountOptions& options, std::unique_ptr<super_block>* sb, std::string* problem);
+
+// A name in the root directory that is not on the disk, as a device node. Nobody can remove it.
+void AddNode(super_block& sb, absl::string_view name, std::shared_ptr<inode> node);
+
+}  // namespace aiolab::simfs
+
+#endif  // KERNEL_MODEL_FS_SIMFS_SIMFS_H_

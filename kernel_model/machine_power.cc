@@ -1,0 +1,170 @@
+// Disks, what is mounted on them, and what a loss of power does to all of it.
+#include <errno.h>
+#include <sys/sysmacros.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "kernel_model/drivers/block/sim_disk.h"
+#include "kernel_model/fs/block_dev.h"
+#include "kernel_model/fs/file_table.h"
+#include "kernel_model/fs/namespace.h"
+#include "kernel_model/fs/simfs/simfs.h"
+#include "kernel_model/machine.h"
+#include "kernel_model/model_files.h"
+#include "uapi/errno_name.h"
+
+namespace aiolab {
+namespace {
+
+constexpr int kBlockMajor = 259;  // BLOCK_EXT_MAJOR, where NVMe disks are
+
+// Those of a machine that has just lost its power, in the order in which its disks forgot them.
+thread_local std::vector<bio*>* lost_bios = nullptr;
+
+mapping_limits LimitsOf(const SimDisk& disk) {
+  const SimDiskParameters& parameters = disk.parameters();
+  mapping_limits limits;
+  limits.logical_block_size = parameters.logical_block_size;
+  limits.write_cache = parameters.cache_bytes > 0;
+  limits.fua = parameters.fua;
+  if (parameters.atomic_write_unit > parameters.logical_block_size) {
+    limits.atomic_write_unit_min = parameters.logical_block_size;
+    limits.atomic_write_unit_max = parameters.atomic_write_unit;
+  }
+  return limits;
+}
+
+}  // namespace
+
+SimDisk& Machine::AddDisk(const SimDiskParameters& parameters) {
+  disks_.push_back(std::make_unique<SimDisk>(kernel_, parameters));
+  disks_.back()->bd_name = absl::StrCat(kBlockMajor, ",", disks_.size());
+  return *disks_.back();
+}
+
+SimDisk* Machine::DiskOf(absl::string_view path) {
+  for (const SimfsMount& mount : simfs_mounts_) {
+    if (mount.options.path == path) return mount.disk;
+  }
+  return nullptr;
+}
+
+absl::Status Machine::MountSimfs(const SimfsOptions& options) {
+  const absl::StatusOr<SimDiskParameters> disk = ParseSimDisk(options.disk);
+  if (!disk.ok()) return disk.status();
+  simfs::MkfsOptions mkfs_options;
+  mkfs_options.disk_bytes = disk->size_bytes;
+  mkfs_options.label = options.path;
+  SimfsMount mount = {options, &AddDisk(*disk), options.device_node ? &AddDisk(*disk) : nullptr};
+  {
+    Entry entry(*this, nullptr, /*cost_ns=*/0);
+    std::string problem;
+    if (const int error = simfs::mkfs(*mount.disk, mkfs_options, &problem); error != 0) {
+      return absl::InvalidArgumentError(problem.empty() ? ErrnoDescription(-error) : problem);
+    }
+  }
+  if (const absl::Status mounted = MountOne(mount); !mounted.ok()) return mounted;
+  simfs_mounts_.push_back(std::move(mount));
+  return absl::OkStatus();
+}
+
+absl::Status Machine::MountOne(const SimfsMount& mount) {
+  std::unique_ptr<super_block> sb;
+  {
+    Entry entry(*this, nullptr, /*cost_ns=*/0);
+    simfs::MountOptions options;
+    options.limits = LimitsOf(*mount.disk);
+    options.error_model = mount.options.error_model;
+    std::string problem;
+    if (const int error = simfs::mount(*mount.disk, options, &sb, &problem); error != 0) {
+      return absl::FailedPreconditionError(absl::StrCat("cannot mount simfs on ", mount.options.path, ": ",
+                                                        problem.empty() ? ErrnoDescription(-error) : problem));
+    }
+    if (mount.device != nullptr) {
+      BlockDevFile device;
+      device.size_bytes = mount.device->parameters().size_bytes / kPageSize * kPageSize;
+      device.limits = LimitsOf(*mount.device);
+      device.physical_block_size = mount.device->parameters().physical_block_size;
+      device.rdev = makedev(kBlockMajor, static_cast<unsigned>(disks_.size()));
+      simfs::AddNode(*sb, "dev0", MakeBlockDevice(*sb, *mount.device, device));
+    }
+  }
+  return Mount(mount.options.path, std::move(sb));
+}
+
+// In whatever context: nothing here sleeps.
+void Machine::LosePower() {
+  if (kernel_.power_off) return;
+  BUG_ON(host_files_ != nullptr);
+  TRACE_EVENT("power_cut", {{"event", executor_.events_run()}});
+  std::vector<bio*> lost;
+  lost_bios = &lost;
+  const DropBio keep = [](bio* dropped) { lost_bios->push_back(dropped); };
+  disk_->PowerCut(keep);
+  for (const std::unique_ptr<SimDisk>& disk : disks_) disk->PowerCut(keep);
+  lost_bios = nullptr;
+  // The rest of the kernel unwinds as if every device had gone away: who waits for a transfer is told, and gives up.
+  kernel_.power_off = true;
+  for (bio* const bio : lost) {
+    bio->bi_status = -EIO;
+    bio->bi_end_io(bio);
+  }
+  for (const auto& [tid, task] : tasks_) executor_.Wake(task->sleeper);
+}
+
+void Machine::PowerCut() {
+  Entry entry(*this, nullptr, /*cost_ns=*/0);
+  ScopedCurrent in_interrupt(kernel_.irq);
+  LosePower();
+}
+
+void Machine::CutPowerAtEvent(uint64_t event) {
+  executor_.SetBreakpoint(event, [this] {
+    ScopedCurrent in_interrupt(kernel_.irq);
+    LosePower();
+  });
+}
+
+// What a power cut leaves of the kernel in this process's memory, or a machine that goes away.
+void Machine::DropKernelState() {
+  exit_aio(mm_);
+  // Bios under way would call back into what is about to go.
+  while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
+  DropRequests(mm_);
+  disk_->ForgetRequests(bio_put);
+  files_.reset();
+  fs_.reset();
+  // Files that went have left work behind: blocks to free, for one.
+  while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
+}
+
+absl::Status Machine::Reboot() {
+  {
+    Entry entry(*this, nullptr, /*cost_ns=*/0);
+    executor_.SetBreakpoint(0, nullptr);
+    {
+      ScopedCurrent in_interrupt(kernel_.irq);
+      LosePower();
+    }
+    DropKernelState();
+    kernel_.power_off = false;
+    MakeNamespace();
+    files_ = std::make_unique<ModelFiles>();
+    for (const auto& [tid, task] : tasks_) {
+      task->files = files_.get();
+      task->fs = fs_.get();
+      task->sigpending = false;
+    }
+    TRACE_EVENT("boot", {});
+  }
+  for (const SimfsMount& mount : simfs_mounts_) {
+    if (const absl::Status mounted = MountOne(mount); !mounted.ok()) return mounted;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace aiolab
