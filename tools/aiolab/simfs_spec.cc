@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
+#include "kernel_model/fs/simfs/format.h"
 
 namespace aiolab {
 namespace {
@@ -51,8 +52,12 @@ absl::StatusOr<SimfsSpec> ParseSimfsSpec(absl::string_view text) {
   spec.prefix = *std::move(prefix);
   if (colon != absl::string_view::npos) spec.disk = DiskText(text.substr(colon + 1));
   const absl::StatusOr<SimDiskParameters> disk = ParseSimDisk(spec.disk);
-  if (disk.ok()) return spec;
-  return absl::InvalidArgumentError(absl::StrCat("the disk \"", spec.disk, "\": ", disk.status().message()));
+  if (!disk.ok()) return disk.status();
+  if (disk->size_bytes < simfs::kDiskBytesMin) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a disk of ", disk->size_bytes, " bytes is too small for a file system, which takes at least 1M"));
+  }
+  return spec;
 }
 
 std::string SimfsSpecText(const SimfsSpec& spec) { return absl::StrCat(spec.prefix, ":disk=", spec.disk); }

@@ -73,6 +73,17 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+// 32 neighbours in one io_submit are a request or two at the disk.
+TEST_F(SimfsProgramsTest, AWholeDiskIsAFileAndItsWritesMerge) {
+  EXPECT_EQ(Run({"blockdev", "--getsize64", "/aiolab-test-data/dev0"}).result.out, "1073741824\n");
+  const AiolabRun run = Run({"fio", "--name=job", "--ioengine=libaio", "--filename=/aiolab-test-data/dev0",
+                             "--direct=1", "--rw=write", "--bs=4k", "--size=2M", "--iodepth=32", "--iodepth_batch=32",
+                             "--iodepth_batch_complete_min=32", "--thread", "--verify=crc32c", "--verify_fatal=1"});
+  EXPECT_EQ(run.result.status, 0) << run.result.out << run.result.err;
+  EXPECT_EQ(run.Count("PWRITE", "ok"), 512) << run.result.err;
+  EXPECT_GE(run.report["totals"]["simfs"]["merges"].get<long>(), 512 - 512 / 32 * 2) << run.result.err;
+}
+
 TEST_F(SimfsProgramsTest, StressNgVerifies) {
   const AiolabRun run =
       Run({"stress-ng", "--aiol", "2", "--aiol-ops", "500", "--verify", "--temp-path", "/aiolab-test-data"});
@@ -110,8 +121,8 @@ TEST_F(SimfsProgramsTest, AClientGoesToWorkThere) {
                              "import os\n"
                              "os.chdir('/aiolab-test-data')\n"
                              "open('here', 'w').write('x' * 5000)\n"
-                             "print(os.getcwd(), os.listdir('.'), os.stat('here').st_size)\n"});
-  EXPECT_EQ(run.result.out, "/aiolab-test-data ['here'] 5000\n") << run.result.err;
+                             "print(os.getcwd(), sorted(os.listdir('.')), os.stat('here').st_size)\n"});
+  EXPECT_EQ(run.result.out, "/aiolab-test-data ['dev0', 'here'] 5000\n") << run.result.err;
 }
 
 TEST_F(SimfsProgramsTest, SqliteKeepsItsPromises) {
@@ -156,7 +167,7 @@ TEST_F(SimfsProgramsTest, PythonWalksATree) {
            "shutil.rmtree(d)\n"
            "print(os.listdir('/aiolab-test-data'))\n"});
   EXPECT_EQ(run.result.status, 0) << run.result.err;
-  EXPECT_EQ(run.result.out, "True\n[]\n");
+  EXPECT_EQ(run.result.out, "True\n['dev0']\n");
 }
 
 }  // namespace

@@ -145,6 +145,7 @@ TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
       {file, "it is a file on this machine"},
       {file + "/below", "/file is a file on this machine"},
       {"/data:size=4095", "size=4095: it has to be a size from 4K to 16T"},
+      {"/data:size=16K", "a disk of 16384 bytes is too small for a file system"},
       {"/data:size=x", "size=x: it has to be a size from 4K to 16T"},
       {"/data:disk=nmve", "did you mean nvme?"},
       {"/data:sise=1G", "did you mean size?"},
