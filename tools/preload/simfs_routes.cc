@@ -22,7 +22,8 @@ bool CopyPath(const char* user_path, char (&copy)[PATH_MAX]) {
   if (user_path == nullptr) return false;
   for (size_t done = 0; done < sizeof(copy);) {
     const size_t to_page_end = 4096 - reinterpret_cast<uintptr_t>(user_path + done) % 4096;
-    const size_t piece = std::min(to_page_end, sizeof(copy) - done);
+    // Most paths are short, and most of them lead elsewhere.
+    const size_t piece = std::min({to_page_end, sizeof(copy) - done, done == 0 ? size_t{128} : sizeof(copy)});
     if (CopyPinned(copy + done, user_path + done, piece) != 0) return false;
     if (memchr(copy + done, '\0', piece) != nullptr) return true;
     done += piece;
