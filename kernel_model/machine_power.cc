@@ -56,6 +56,11 @@ SimDisk* Machine::DiskOf(absl::string_view path) {
 absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   const absl::StatusOr<SimDiskParameters> disk = ParseSimDisk(options.disk);
   if (!disk.ok()) return disk.status();
+  simfs::ErrorModel error_model;
+  if (!simfs::FindErrorModel(options.error_model, &error_model)) {
+    return absl::InvalidArgumentError(absl::StrCat("unknown error model \"", options.error_model,
+                                                   "\"; there are ext4-ordered, ext4-data, xfs and btrfs"));
+  }
   simfs::MkfsOptions mkfs_options;
   mkfs_options.disk_bytes = disk->size_bytes;
   mkfs_options.label = options.path;
@@ -78,7 +83,7 @@ absl::Status Machine::MountOne(const SimfsMount& mount) {
     Entry entry(*this, nullptr, /*cost_ns=*/0);
     simfs::MountOptions options;
     options.limits = LimitsOf(*mount.disk);
-    options.error_model = mount.options.error_model;
+    BUG_ON(!simfs::FindErrorModel(mount.options.error_model, &options.error_model));
     std::string problem;
     if (const int error = simfs::mount(*mount.disk, options, &sb, &problem); error != 0) {
       return absl::FailedPreconditionError(absl::StrCat("cannot mount simfs on ", mount.options.path, ": ",

@@ -23,8 +23,8 @@ struct BlockDevFile {
 };
 
 // The inode of a device node. O_DIRECT and buffered I/O, fsync, BLKGETSIZE64, BLKGETSIZE, BLKSSZGET, BLKPBSZGET,
-// BLKBSZGET, BLKROGET, BLKIOMIN, BLKIOOPT, BLKALIGNOFF, BLKFLSBUF, BLKDISCARD, BLKZEROOUT; other ioctls are ENOTTY. Writes end at the end
-// of the device: ENOSPC. Requires: a current task.
+// BLKBSZGET, BLKROGET, BLKIOMIN, BLKIOOPT, BLKALIGNOFF, BLKFLSBUF, BLKDISCARD, BLKZEROOUT; other ioctls are ENOTTY.
+// Writes end at the end of the device: ENOSPC. Requires: a current task.
 std::shared_ptr<inode> MakeBlockDevice(super_block& sb, block_device& bdev, const BlockDevFile& device);
 
 }  // namespace aiolab

@@ -306,10 +306,10 @@ struct inode : std::enable_shared_from_this<inode> {
   timespec i_mtime = {};
   timespec i_ctime = {};
   timespec i_btime = {};
-  address_space* i_mapping = nullptr;  // its pages, if their bytes are in them (filemap.h)
-  rw_semaphore i_rwsem;                // the inode lock
-  int i_dio_count = 0;                 // direct requests under way
-  wait_queue_head i_dio_wait;          // woken when that falls to 0
+  address_space* i_mapping = nullptr;          // its pages, if their bytes are in them (filemap.h)
+  rw_semaphore i_rwsem;                        // the inode lock
+  int i_dio_count = 0;                         // direct requests under way
+  wait_queue_head i_dio_wait;                  // woken when that falls to 0
   bool i_dead = false;                         // a removed directory: nothing can be made in it any more
   bool i_linkable = false;                     // from O_TMPFILE, and may get a name
   std::shared_ptr<file_lock_context> i_flctx;  // null: nobody has ever locked it

@@ -330,9 +330,8 @@ ssize_t iomap_dio_rw(kiocb* iocb, iov_iter* iter, address_space& mapping, bool f
   blk_plug plug;
   blk_start_plug(&plug);
   int error = 0;
-  while (error == 0 && iter->count > 0 && (dio.write || dio.pos + static_cast<loff_t>(dio.size) < dio.i_size)) {
-    error = DioPart(dio);
-  }
+  // A read does not stop at the end of the file: what lies behind it is a hole, and the buffer gets its zeros.
+  while (error == 0 && iter->count > 0) error = DioPart(dio);
   blk_finish_plug(&plug);
   SetError(dio, error);
   if (dio.write_through) dio.need_sync = false;

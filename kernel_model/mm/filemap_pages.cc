@@ -31,11 +31,12 @@ bool ReadHasFailed(kiocb* iocb, const folio& page) {
   return waited_for_it && page.error && !page.uptodate && !page.locked;
 }
 
-// The page at `index` with its bytes, having read it or waited for it if need be. 0, -EIOCBRETRY, -EAGAIN, -EIO.
+// The page at `index` with its bytes, having read it or waited for it if need be; null if the file has become too short
+// for it during a sleep. 0, -EIOCBRETRY, -EAGAIN, -EIO.
 //
 // Mirrors: filemap_get_pages.
 int GetUptodateFolio(kiocb* iocb, address_space& mapping, uint64_t index, uint64_t req_count, folio** found) {
-  for (;;) {
+  while (StartOf(index) < static_cast<uint64_t>(mapping.host->i_size)) {
     folio* page = filemap_get_folio(mapping, index);
     if (page == nullptr) {
       page_cache_sync_ra(mapping, iocb, index, req_count);
@@ -63,6 +64,8 @@ int GetUptodateFolio(kiocb* iocb, address_space& mapping, uint64_t index, uint64
     iocb->ki_progress.page = index;
     if (const int error = folio_wait_locked(page, iocb); error != 0) return error;
   }
+  *found = nullptr;
+  return 0;
 }
 
 // Mirrors: filemap_read.
@@ -75,14 +78,13 @@ ssize_t filemap_read_pages(kiocb* iocb, iov_iter* to, address_space& mapping) {
     folio* page = nullptr;
     error = GetUptodateFolio(iocb, mapping, index, IndexOf(end - 1) - index + 1, &page);
     if (error != 0) break;
-    // The file may have become shorter meanwhile.
-    if (iocb->ki_pos >= node.i_size) break;
+    if (page == nullptr || iocb->ki_pos >= node.i_size) break;
     const size_t offset = OffsetInPage(iocb->ki_pos);
     const size_t bytes = std::min({kPageSize - offset, to->count, static_cast<size_t>(node.i_size - iocb->ki_pos)});
     const size_t copied = copy_to_iter(page->bytes + offset, bytes, to);
     iocb->ki_pos += static_cast<loff_t>(copied);
     if ((iocb->ki_flags & IOCB_DONTCACHE) == 0) page->dropbehind = false;
-    if (page->dropbehind && !page->dirty && !page->writeback && offset + copied == kPageSize) {
+    if (page->dropbehind && !page->dirty && !page->writeback) {
       filemap_remove_folio(page);
     } else {
       folio_mark_accessed(page);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <limits>
-#include <vector>
 
 #include "kernel_model/mm/folio.h"
 #include "uapi/errno_name.h"

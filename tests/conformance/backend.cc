@@ -70,10 +70,14 @@ Backend Host() {
 class EmulatedKernel {
  public:
   explicit EmulatedKernel(const Profile& profile)
-      : machine_({.chooser = &chooser_, .profile = &profile, .nr_cpus = kPossibleCpus}) {}
+      : machine_({.chooser = &chooser_,
+                  .profile = &profile,
+                  .nr_cpus = kPossibleCpus,
+                  .simfs = {{.path = kDiskDir, .disk = "nvme,size=256M"}}}) {}
   Machine& machine() { return machine_; }
 
   static constexpr int kPossibleCpus = 4;
+  static constexpr const char* kDiskDir = "/data";
 
  private:
   SeededChooser chooser_{/*seed=*/7};
@@ -86,15 +90,15 @@ class OwningEmulatedSyscalls : private EmulatedKernel, public EmulatedSyscalls {
   explicit OwningEmulatedSyscalls(const Profile& profile) : EmulatedKernel(profile), EmulatedSyscalls(machine()) {}
 };
 
-// The model's own files follow tmpfs everywhere.
+// Disks are simfs's. It follows ext4, but for what simfs.h says.
 Backend Emulated(const Profile& profile) {
   Backend emulated;
   emulated.name = std::string(profile.name);
   emulated.make_kernel = [&profile] { return std::make_unique<OwningEmulatedSyscalls>(profile); };
-  emulated.disk_dir = "/tmp";
+  emulated.disk_dir = EmulatedKernel::kDiskDir;
   emulated.tmpfs_dir = "/dev/shm";
   emulated.possible_cpus = EmulatedKernel::kPossibleCpus;
-  emulated.disk_direct_alignment = 1;
+  emulated.disk_direct_alignment = 512;
   return emulated;
 }
 

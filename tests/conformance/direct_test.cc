@@ -150,6 +150,76 @@ TEST_P(DirectTest, TheBufferMayBeUnmappedInFlight) {
   EXPECT_THAT(ReapOne(ctx_), IsEvent(&read, 4096));
 }
 
+TEST_P(DirectTest, ADirectReadSeesABufferedWriteThatNobodySynced) {
+  const std::string path = NewDiskPath();
+  const int buffered = Open(path, O_CREAT | O_RDWR);
+  ASSERT_EQ(aio().pwrite64(buffered, std::string(kPageSize, 'o').data(), kPageSize, 0), 4096);
+  const int direct = Open(path, O_RDWR | O_DIRECT);
+  iocb write = WriteOf(buffered, "new");
+  ASSERT_EQ(ResultOf(ctx_, &write), 3);
+  const absl::Span<char> buf = AlignedBuffer(kPageSize);
+  iocb read = ReadOf(direct, buf);
+  ASSERT_EQ(ResultOf(ctx_, &read), 4096);
+  EXPECT_EQ(std::string(buf.data(), 4), "newo");
+}
+
+// The page is in the cache when the write goes past it.
+TEST_P(DirectTest, ABufferedReadSeesADirectWrite) {
+  const std::string path = NewDiskPath();
+  const int buffered = Open(path, O_CREAT | O_RDWR);
+  ASSERT_EQ(aio().pwrite64(buffered, std::string(kPageSize, 'o').data(), kPageSize, 0), 4096);
+  char first[4];
+  iocb before = ReadOf(buffered, absl::MakeSpan(first));
+  ASSERT_EQ(ResultOf(ctx_, &before), 4);
+  const absl::Span<char> buf = AlignedBuffer(kPageSize);
+  memset(buf.data(), 'n', buf.size());
+  iocb write = WriteOf(Open(path, O_RDWR | O_DIRECT), absl::string_view(buf.data(), buf.size()));
+  ASSERT_EQ(ResultOf(ctx_, &write), 4096);
+  iocb after = ReadOf(buffered, absl::MakeSpan(first));
+  ASSERT_EQ(ResultOf(ctx_, &after), 4);
+  EXPECT_EQ(std::string(first, 4), "nnnn");
+}
+
+TEST_P(DirectTest, BehindAHoleThatAWriteLeavesReadsAreZeros) {
+  const int file = NewDirectFile(1);
+  const absl::Span<char> buf = AlignedBuffer(kPageSize);
+  memset(buf.data(), 'w', buf.size());
+  iocb write = WriteOf(file, absl::string_view(buf.data(), buf.size()), 3 * kPageSize);
+  ASSERT_EQ(ResultOf(ctx_, &write), 4096);
+  const absl::Span<char> back = AlignedBuffer(4 * kPageSize);
+  iocb read = ReadOf(file, back);
+  ASSERT_EQ(ResultOf(ctx_, &read), 16384);
+  EXPECT_EQ(std::string(back.data(), back.size()),
+            std::string(kPageSize, 'a') + std::string(2 * kPageSize, '\0') + std::string(kPageSize, 'w'));
+}
+
+TEST_P(DirectTest, AnAppendingWriteGoesToTheEndWhateverItsOffset) {
+  const int file = NewDirectFile(2);
+  const absl::Span<char> buf = AlignedBuffer(kPageSize);
+  memset(buf.data(), 'w', buf.size());
+  iocb write = WriteOf(file, absl::string_view(buf.data(), buf.size()));
+  write.aio_rw_flags = RWF_APPEND;
+  ASSERT_EQ(ResultOf(ctx_, &write), 4096);
+  const absl::Span<char> back = AlignedBuffer(4 * kPageSize);
+  iocb read = ReadOf(file, back);
+  ASSERT_EQ(ResultOf(ctx_, &read), 12288);
+  EXPECT_EQ(back[0], 'a');
+  EXPECT_EQ(back[2 * kPageSize], 'w');
+}
+
+TEST_P(DirectTest, WritesWithSyncFlagsAreWhole) {
+  const int file = NewDirectFile(2);
+  const absl::Span<char> buf = AlignedBuffer(kPageSize);
+  for (int flags : {RWF_DSYNC, RWF_SYNC}) {
+    for (int64_t offset : {int64_t{0}, int64_t{8 * kPageSize}}) {
+      memset(buf.data(), 'x', buf.size());
+      iocb write = WriteOf(file, absl::string_view(buf.data(), buf.size()), offset);
+      write.aio_rw_flags = flags;
+      EXPECT_EQ(ResultOf(ctx_, &write), 4096) << flags << " at " << offset;
+    }
+  }
+}
+
 // tmpfs takes the flag since 6.6 and asks for no alignment, having no device.
 TEST_P(DirectTest, OnTmpfsNothingHasToBeAligned) {
   const std::string path = NewTmpfsPath();

@@ -41,6 +41,7 @@ const std::vector<KnownDifference>& KnownDifferences() {
       {"retry", "RingTest.AMovedRingIsTheContextAtItsNewAddress", "the model does not see mremap", ""},
 
       {"retry", "DirectTest.TheBufferMayBeUnmappedInFlight", "the buffer's pages are not pinned", ""},
+      {"mainline", "DirectTest.TheBufferMayBeUnmappedInFlight", "the buffer's pages are not pinned", ""},
 
       // What the retry profile is for: a request that would block leaves io_submit instead.
       {"retry", "FilesTest.AReadOfAnEmptyPipeBlocksInSubmit", "it is retried", ""},

@@ -56,8 +56,8 @@ void CheckNames(const Image& image, std::vector<std::string>* problems) {
     for (const auto& [name, ino] : inode.entries) {
       const auto target = image.inodes.find(ino);
       if (target == image.inodes.end()) {
-        problems->push_back(absl::StrCat("inode ", dir, ": name \"", name, "\" leads to inode ", ino,
-                                         ", which there is not"));
+        problems->push_back(
+            absl::StrCat("inode ", dir, ": name \"", name, "\" leads to inode ", ino, ", which there is not"));
         continue;
       }
       links[ino] += 1;
@@ -71,8 +71,8 @@ void CheckNames(const Image& image, std::vector<std::string>* problems) {
   for (const auto& [ino, inode] : image.inodes) {
     const uint64_t expected = links[ino] + (ino == kRootIno ? 1 : 0);  // the root's ".." is itself
     if (inode.attributes.nlink != expected) {
-      problems->push_back(absl::StrCat("inode ", ino, ": ", inode.attributes.nlink, " links, and ", expected,
-                                       " names lead to it"));
+      problems->push_back(
+          absl::StrCat("inode ", ino, ": ", inode.attributes.nlink, " links, and ", expected, " names lead to it"));
     }
     if (!S_ISDIR(inode.attributes.mode) || inode.attributes.nlink == 0) continue;
     std::set<uint64_t> seen;

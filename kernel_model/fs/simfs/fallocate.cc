@@ -29,7 +29,8 @@ int ZeroWithinBlock(file* filp, loff_t from, loff_t to) {
   to = std::min(to, node.i_size);
   if (from >= to) return 0;
   block_map map;
-  if (const int error = kAops.map_blocks(node, static_cast<uint64_t>(from) >> kBlockShift, 1, false, &map); error != 0) {
+  if (const int error = kAops.map_blocks(node, static_cast<uint64_t>(from) >> kBlockShift, 1, false, &map);
+      error != 0) {
     return error;
   }
   if (map.type == block_map::kHole) return 0;
@@ -92,13 +93,19 @@ int AllocateUnwritten(SimfsInode& node, uint64_t first, uint64_t end) {
     const Blocks got = fs.free.Allocate(before.mapped ? before.physical + 1 : 0, map.nr_pages);
     BUG_ON(got.length == 0);
     const Extent unwritten = {got.length, got.first, true};
-    fs.ChangeExtents(node, [&](ExtentMap& extents, std::vector<Blocks>* freed) {
-      extents.Insert(index, unwritten, freed);
-    });
+    fs.ChangeExtents(node,
+                     [&](ExtentMap& extents, std::vector<Blocks>* freed) { extents.Insert(index, unwritten, freed); });
     PutExtent(node.i_ino, index, unwritten, fs.journal.Change());
     index += got.length;
   }
   return 0;
+}
+
+// The pages that would have made the size on the disk grow are about to go.
+//
+// Mirrors: ext4_update_disksize_before_punch.
+void UpdateDisksize(SimfsInode& node, loff_t end) {
+  if (end >= node.i_size) node.i_disksize = node.i_size;
 }
 
 // The pages go, and nothing is on its way to the blocks any more.
@@ -131,9 +138,8 @@ int ZeroBlocks(SimfsInode& node, const WholeBlocks& blocks) {
     if (run.mapped && !run.unwritten) {
       if (const int error = fs.RoomForRecords(2 * kExtentRecordBytes); error != 0) return error;
       const Extent unwritten = {length, run.physical, true};
-      fs.ChangeExtents(node, [&](ExtentMap& extents, std::vector<Blocks>* freed) {
-        extents.Insert(index, unwritten, freed);
-      });
+      fs.ChangeExtents(
+          node, [&](ExtentMap& extents, std::vector<Blocks>* freed) { extents.Insert(index, unwritten, freed); });
       PutExtent(node.i_ino, index, unwritten, fs.journal.Change());
     }
     index += length;
@@ -149,6 +155,8 @@ void SetSizeAndTimes(SimfsInode& node, loff_t end, bool grows) {
 
 int FallocateLocked(SimfsInode& node, int mode, loff_t offset, loff_t end) {
   if (const int error = inode_dio_wait(node); error != 0) return error;
+  const int drops_pages = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+  if ((mode & drops_pages) != 0 && offset <= node.i_size) UpdateDisksize(node, end);
   if ((mode & FALLOC_FL_PUNCH_HOLE) != 0) return PunchHole(node, WholeBlocks(offset, end));
   if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && end > node.i_size && node.i_size % kBlockSize != 0) {
     if (const int error = truncate_pagecache_block(node, node.i_size); error != 0) return error;

@@ -41,6 +41,7 @@ ssize_t simfs_write_iter(kiocb* iocb, iov_iter* from) {
   if (pos >= kFileBytesMax) return -EFBIG;
   if (const int error = ClearUnknownTail(node, *iocb); error != 0) return error;
   const size_t allowed = std::min<uint64_t>(from->count, static_cast<uint64_t>(kFileBytesMax - pos));
+  if ((iocb->ki_flags & IOCB_DIRECT) != 0) iocb->ki_wait = nullptr;  // it is never retried, but sleeps
   if (const int error = WaitForFreeBlocks(fs, iocb, allowed / kBlockSize + 2); error != 0) return error;
   // What may not be written is hidden for the time being: the iterator tells the caller what is left.
   const size_t refused = from->count - allowed;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <algorithm>
-#include <array>
 
 #include "absl/strings/str_cat.h"
 
@@ -18,22 +17,24 @@ constexpr uint64_t kCheckpointBlocksMin = 8;
 constexpr uint64_t kCheckpointBlocksMax = 65536;
 constexpr uint64_t kBlocksPerMetadataBlock = 32;
 
-constexpr std::array<std::array<uint32_t, 256>, 8> MakeCrcTables() {
-  std::array<std::array<uint32_t, 256>, 8> tables = {};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
-    tables[0][i] = crc;
-  }
-  for (size_t slice = 1; slice < 8; ++slice) {
-    for (size_t i = 0; i < 256; ++i) {
-      const uint32_t below = tables[slice - 1][i];
-      tables[slice][i] = (below >> 8) ^ tables[0][below & 0xff];
+// Plain arrays: an unoptimized build calls a function for each look into a std::array.
+struct CrcTables {
+  constexpr CrcTables() {
+    for (uint32_t i = 0; i < 256; ++i) {
+      uint32_t crc = i;
+      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
+      slices[0][i] = crc;
+    }
+    for (size_t slice = 1; slice < 8; ++slice) {
+      for (size_t i = 0; i < 256; ++i) {
+        const uint32_t below = slices[slice - 1][i];
+        slices[slice][i] = (below >> 8) ^ slices[0][below & 0xff];
+      }
     }
   }
-  return tables;
-}
-constexpr auto kCrcTables = MakeCrcTables();
+  uint32_t slices[8][256] = {};
+};
+constexpr CrcTables kCrcTables;
 
 void PutNumber(uint64_t number, size_t bytes, std::string* out) {
   char little_endian[8];
@@ -65,9 +66,9 @@ uint32_t Crc32c(absl::string_view bytes) {
     memcpy(&word, at, sizeof(word));
     word ^= crc;
     crc = 0;
-    for (size_t i = 0; i < 8; ++i) crc ^= kCrcTables[7 - i][(word >> (8 * i)) & 0xff];
+    for (size_t i = 0; i < 8; ++i) crc ^= kCrcTables.slices[7 - i][(word >> (8 * i)) & 0xff];
   }
-  for (; left > 0; --left, ++at) crc = (crc >> 8) ^ kCrcTables[0][(crc ^ static_cast<uint8_t>(*at)) & 0xff];
+  for (; left > 0; --left, ++at) crc = (crc >> 8) ^ kCrcTables.slices[0][(crc ^ static_cast<uint8_t>(*at)) & 0xff];
   return ~crc;
 }
 
@@ -180,8 +181,8 @@ Superblock LayOut(const MkfsOptions& options) {
   super.blocks = options.disk_bytes / kBlockSize;
   const uint64_t share = super.blocks / kBlocksPerMetadataBlock;
   super.journal_block = 1;
-  super.journal_blocks = options.journal_blocks != 0 ? options.journal_blocks
-                                                     : std::clamp(share, kJournalBlocksMin, kJournalBlocksMax);
+  super.journal_blocks =
+      options.journal_blocks != 0 ? options.journal_blocks : std::clamp(share, kJournalBlocksMin, kJournalBlocksMax);
   super.checkpoint_blocks = std::clamp(share, kCheckpointBlocksMin, kCheckpointBlocksMax);
   super.checkpoint_block[0] = super.journal_block + super.journal_blocks;
   super.checkpoint_block[1] = super.checkpoint_block[0] + super.checkpoint_blocks;

@@ -118,8 +118,8 @@ struct InodeRecord {
 
 // A run of a file's blocks. Behind a map's key, its first block in the file.
 struct Extent {
-  uint64_t length = 0;    // blocks
-  uint64_t physical = 0;  // the first one on the disk
+  uint64_t length = 0;     // blocks
+  uint64_t physical = 0;   // the first one on the disk
   bool unwritten = false;  // reserved, and reads as zeros
 
   friend bool operator==(const Extent&, const Extent&) = default;

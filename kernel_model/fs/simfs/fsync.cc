@@ -40,6 +40,16 @@ int WaitOn(wait_queue_head& head, fsync_state* state, Condition condition) {
   return wait_event(head, condition) == SleepResult::kDone ? 0 : -EIO;
 }
 
+int WriteData(Simfs& fs, file* filp, fsync_state* state) {
+  constexpr uint64_t kLast = std::numeric_limits<uint64_t>::max();
+  if (fs.options.error_model != ErrorModel::kExt4Data) return file_write_and_wait_range(filp, 0, kLast, state);
+  // What fails now is for the next fsync to tell.
+  if (state->writeback_passes == 0) {
+    if (const int error = file_check_and_advance_wb_err(filp); error != 0) return error;
+  }
+  return filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
+}
+
 int WaitForCommit(Simfs& fs, fsync_state* state, uint64_t seq) {
   const auto ended = [&fs, seq] { return fs.journal.committed_seq() >= seq || fs.journal.error() != 0; };
   fs.journal.Request(seq);
@@ -68,8 +78,7 @@ int simfs_fsync(file* filp, int datasync, fsync_state* state) {
   Simfs& fs = SIMFS_SB(node);
   if (state->fs_step == kWriteData) {
     if (S_ISREG(node.i_mode)) {
-      const int error = file_write_and_wait_range(filp, 0, std::numeric_limits<uint64_t>::max(), state);
-      if (error != 0) return error;
+      if (const int error = WriteData(fs, filp, state); error != 0) return error;
     }
     state->fs_step = kDecide;
   }

@@ -25,11 +25,11 @@ struct Image {
   Superblock super = {};
   std::map<uint64_t, ImageInode> inodes;
   uint64_t next_ino = kRootIno + 1;
-  int checkpoint_area = 0;         // the one that counts
-  uint64_t checkpoint_seq = 0;     // its last transaction
-  uint64_t journal_tail = 0;       // the ring's block where the first transaction behind the checkpoint begins
-  uint64_t journal_head = 0;       // where the next one will
-  uint64_t seq = 0;                // the last transaction that is complete
+  int checkpoint_area = 0;      // the one that counts
+  uint64_t checkpoint_seq = 0;  // its last transaction
+  uint64_t journal_tail = 0;    // the ring's block where the first transaction behind the checkpoint begins
+  uint64_t journal_head = 0;    // where the next one will
+  uint64_t seq = 0;             // the last transaction that is complete
   uint64_t transactions_replayed = 0;
   // There is a header of transaction seq + 1 behind the last complete one: it was under way when the power went.
   bool torn_tail = false;

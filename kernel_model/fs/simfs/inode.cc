@@ -7,6 +7,7 @@
 
 #include "kernel_model/fs/simfs/super.h"
 #include "kernel_model/kernel/sched.h"
+#include "kernel_model/mm/folio.h"
 
 namespace aiolab::simfs {
 namespace {
@@ -97,12 +98,35 @@ int simfs_reserve(inode& vfs_node, uint64_t first, uint64_t nr) {
   return 0;
 }
 
+void AfterFailedWrite(Simfs& fs, SimfsInode& node, uint64_t first, uint64_t nr, loff_t new_disk_size) {
+  switch (fs.options.error_model) {
+    case ErrorModel::kExt4Ordered:
+    case ErrorModel::kExt4Data:
+      if (new_disk_size <= node.i_disksize) return;
+      node.i_disksize = new_disk_size;
+      fs.Touch(node, /*data=*/true);
+      return;
+    case ErrorModel::kXfs:
+      return;
+    case ErrorModel::kBtrfs:
+      for (uint64_t index = first; index < first + nr; ++index) {
+        folio* const page = filemap_get_folio(node.mapping, index);
+        if (page != nullptr && !page->dirty) page->uptodate = false;
+      }
+      return;
+  }
+}
+
 // The data are on the device: from now on the blocks are the file's. A failed write leaves them as they are: reserved,
 // and they read as zeros.
 void simfs_end_write(inode& vfs_node, uint64_t first, uint64_t nr, loff_t new_disk_size, int error) {
   SimfsInode& node = SIMFS_I(vfs_node);
   Simfs& fs = SIMFS_SB(node);
-  if (error != 0 || fs.journal.error() != 0) return;
+  if (fs.journal.error() != 0) return;
+  if (error != 0) {
+    AfterFailedWrite(fs, node, first, nr, new_disk_size);
+    return;
+  }
   const uint64_t end = first + nr;
   for (uint64_t index = first; index < end;) {
     const ExtentMap::Run run = node.extents.Find(index);
@@ -145,9 +169,8 @@ int Shrink(Simfs& fs, SimfsInode& node, loff_t size) {
   const int error = truncate_pagecache(node, size);
   const uint64_t first_gone = (static_cast<uint64_t>(size) + kBlockSize - 1) >> kBlockShift;
   fs.DropPending(node, first_gone, kFileBlocksMax);
-  fs.ChangeExtents(node, [&](ExtentMap& extents, std::vector<Blocks>* freed) {
-    extents.Erase(first_gone, kFileBlocksMax, freed);
-  });
+  fs.ChangeExtents(
+      node, [&](ExtentMap& extents, std::vector<Blocks>* freed) { extents.Erase(first_gone, kFileBlocksMax, freed); });
   PutHole(node.i_ino, first_gone, kFileBlocksMax, fs.journal.Change());
   return error;
 }

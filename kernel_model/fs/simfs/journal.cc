@@ -183,9 +183,9 @@ void Journal::WriteRecords() {
 
 void Journal::WriteSeal() {
   state_ = State::kSeal;
-  const uint64_t block =
-      is_checkpoint_ ? super_.checkpoint_block[1 - checkpoint_area_]
-                     : super_.journal_block + (head_ + body_.size() / kBlockSize) % super_.journal_blocks;
+  const uint64_t block = is_checkpoint_
+                             ? super_.checkpoint_block[1 - checkpoint_area_]
+                             : super_.journal_block + (head_ + body_.size() / kBlockSize) % super_.journal_blocks;
   Write(block, seal_.data(), 1, REQ_PREFLUSH | REQ_FUA);
 }
 

@@ -61,7 +61,8 @@ class Journal {
   // The number that changes of now are committed under.
   uint64_t running_seq() const { return committed_seq_ + (state_ == State::kIdle ? 1 : 2); }
   uint64_t committed_seq() const { return committed_seq_; }
-  // Whether transaction `seq`, not committed yet, will make durable what is on the device now: its seal is still to come.
+  // Whether transaction `seq`, not committed yet, will make durable what is on the device now: its seal is still to
+  // come.
   bool WillFlushBefore(uint64_t seq) const { return state_ != State::kSeal || seq > committed_seq_ + 1; }
   bool has_changes() const { return running_.changed || state_ != State::kIdle; }
   // 0, or why nothing will be committed any more.

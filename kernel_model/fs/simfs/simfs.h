@@ -37,17 +37,35 @@
 
 namespace aiolab::simfs {
 
+// What a write of pages that fails, and so an fsync that fails, leaves behind. After "Can Applications Recover from
+// fsync Failures?" (Rebello and others, USENIX ATC 2020); common to all: the pages are clean afterwards, so a second
+// fsync writes nothing and returns 0, and each open file is told of the error once.
+enum class ErrorModel {
+  // The pages keep the new data until they leave the cache; then reads find what the disk has. The file's new size is
+  // committed by and by, so an append that failed becomes zeros.
+  kExt4Ordered,
+  // As before, but the fsync itself returns 0: the data went to the journal, and the error is met when they are written
+  // to their place. The next fsync tells of it. (Here nothing replays the data after a power cut.)
+  kExt4Data,
+  // As ext4-ordered, but the new size is not committed: after a reboot the append never was.
+  kXfs,
+  // The pages are forgotten: a read finds what the disk has, at once.
+  kBtrfs,
+};
+// "ext4-ordered", "ext4-data", "xfs", "btrfs". False for another name.
+bool FindErrorModel(absl::string_view name, ErrorModel* model);
+
 struct MountOptions {
-  mapping_limits limits;   // of the device
-  std::string error_model = "ext4-ordered";
+  mapping_limits limits;  // of the device
+  ErrorModel error_model = ErrorModel::kExt4Ordered;
 };
 
 // Makes an empty file system on the device. Sleeps, as a client's task. 0; -EINVAL and what is wrong; the device's
 // error.
 int mkfs(block_device& bdev, const MkfsOptions& options, std::string* problem);
 
-// Recovers and mounts. Sleeps, as a client's task. 0; -EINVAL if there is no simfs, or for an unknown option; -EUCLEAN
-// if it is damaged; the device's error.
+// Recovers and mounts. Sleeps, as a client's task. 0; -EINVAL if there is no simfs; -EUCLEAN if it is damaged; the
+// device's error.
 int mount(block_device& bdev, const MountOptions& options, std::unique_ptr<super_block>* sb, std::string* problem);
 
 // A name in the root directory that is not on the disk, as a device node. Nobody can remove it.

@@ -1,3 +1,5 @@
+#include "kernel_model/fs/simfs/super.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +11,6 @@
 
 #include "kernel_model/fs/iomap.h"
 #include "kernel_model/fs/simfs/simfs.h"
-#include "kernel_model/fs/simfs/super.h"
 #include "kernel_model/fs/simfs/sync_io.h"
 #include "kernel_model/kernel/sched.h"
 
@@ -51,8 +52,9 @@ void simfs_put_super(super_block& sb) {
   // recursion.
   std::vector<std::shared_ptr<inode>> level = {sb.s_root};
   while (!level.empty()) {
-    SimfsInode& dir = SIMFS_I(*std::exchange(level.back(), nullptr));
+    const std::shared_ptr<inode> last = std::move(level.back());
     level.pop_back();
+    SimfsInode& dir = SIMFS_I(*last);
     for (auto& [name, entry] : dir.entries) {
       if (S_ISDIR(entry.node->i_mode)) level.push_back(entry.node);
     }
@@ -105,6 +107,22 @@ constexpr super_operations kSuperOperations = {
 };
 
 }  // namespace
+
+bool FindErrorModel(absl::string_view name, ErrorModel* model) {
+  constexpr struct {
+    absl::string_view name;
+    ErrorModel model;
+  } kModels[] = {{"ext4-ordered", ErrorModel::kExt4Ordered},
+                 {"ext4-data", ErrorModel::kExt4Data},
+                 {"xfs", ErrorModel::kXfs},
+                 {"btrfs", ErrorModel::kBtrfs}};
+  for (const auto& known : kModels) {
+    if (known.name != name) continue;
+    *model = known.model;
+    return true;
+  }
+  return false;
+}
 
 InodeRecord RecordOf(const SimfsInode& node) {
   InodeRecord record;

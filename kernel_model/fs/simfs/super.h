@@ -107,10 +107,10 @@ struct Simfs : super_block, Journal::Client {
   const Superblock disk;
   FreeSpace free;
   Journal journal;
-  uint64_t delayed_blocks = 0;  // of all files
-  uint64_t record_bytes = 0;    // of everything
-  std::map<uint64_t, SimfsInode*> inodes;  // all there are, by ino
-  std::set<uint64_t> touched;              // whose attributes the running transaction has
+  uint64_t delayed_blocks = 0;                                       // of all files
+  uint64_t record_bytes = 0;                                         // of everything
+  std::map<uint64_t, SimfsInode*> inodes;                            // all there are, by ino
+  std::set<uint64_t> touched;                                        // whose attributes the running transaction has
   std::map<std::string, std::shared_ptr<inode>, std::less<>> nodes;  // AddNode()
   bool unmounting = false;
 

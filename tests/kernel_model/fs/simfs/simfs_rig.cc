@@ -6,8 +6,8 @@
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
 #include "kernel_model/drivers/block/sim_disk.h"
-#include "kernel_model/fs/syscalls.h"
 #include "kernel_model/fs/namei.h"
+#include "kernel_model/fs/syscalls.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
@@ -41,15 +41,11 @@ long SimfsRig::Truncate(long fd, loff_t size) { return kernel_->ftruncate(static
 long SimfsRig::Fallocate(long fd, int mode, loff_t offset, loff_t len) {
   return In([&] { return sys_fallocate(static_cast<int>(fd), mode, offset, len); });
 }
-long SimfsRig::Seek(long fd, loff_t offset, int whence) {
-  return kernel_->lseek(static_cast<int>(fd), offset, whence);
-}
+long SimfsRig::Seek(long fd, loff_t offset, int whence) { return kernel_->lseek(static_cast<int>(fd), offset, whence); }
 long SimfsRig::Mkdir(const std::string& path) {
   return In([&] { return sys_mkdirat(AT_FDCWD, path.c_str(), 0755); });
 }
-long SimfsRig::Rmdir(const std::string& path) {
-  return kernel_->unlinkat(AT_FDCWD, path.c_str(), AT_REMOVEDIR);
-}
+long SimfsRig::Rmdir(const std::string& path) { return kernel_->unlinkat(AT_FDCWD, path.c_str(), AT_REMOVEDIR); }
 long SimfsRig::Unlink(const std::string& path) { return kernel_->unlinkat(AT_FDCWD, path.c_str(), 0); }
 long SimfsRig::Link(const std::string& from, const std::string& to) {
   return In([&] { return sys_linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0); });
