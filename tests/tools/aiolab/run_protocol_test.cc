@@ -30,7 +30,7 @@ RunConfig FullConfig() {
   config.replay_token = "1-ABCDEF=";
   config.replay_path = "/tmp/token";
   config.seeded_bug = "lost-kick";
-  config.simfs = "/data:size=4096";
+  config.simfs = "/data:disk=hdd,size=2M,cache=off";
   config.run_dir = "/tmp/aiolab-run.x y";
   return config;
 }
