@@ -16,6 +16,7 @@
 #include "kernel_model/drivers/block/sim_disk.h"
 #include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/hostfs.h"
+#include "kernel_model/fs/mixed_files.h"
 #include "kernel_model/fs/namei.h"
 #include "kernel_model/fs/namespace.h"
 #include "kernel_model/mm/folio.h"
@@ -30,6 +31,8 @@ namespace {
 // What a system call costs beside its work, and what a look at a clock does, on today's machines.
 constexpr int64_t kSyscallNs = 200;
 constexpr int64_t kLookAtClockNs = 50;
+
+constexpr int64_t kSettleNs = 1'000'000'000;
 
 // A client that looks at the clock and does nothing else waits for a time to come. After so many looks in a row each
 // costs twice as much, so that a second of virtual time takes it some ten thousand looks and not twenty million.
@@ -87,7 +90,11 @@ Machine::Machine(MachineOptions options)
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
     host_files_ = host.get();
-    files_ = std::move(host);
+    if (options_.model_files_too) {
+      files_ = std::make_unique<MixedFiles>(std::move(host));
+    } else {
+      files_ = std::move(host);
+    }
   } else {
     files_ = std::make_unique<ModelFiles>();
   }
@@ -157,6 +164,15 @@ absl::Status Machine::Mount(absl::string_view path_name, std::unique_ptr<super_b
   }
   MountAt(*fs_, at, std::move(sb));
   return absl::OkStatus();
+}
+
+void Machine::Settle() {
+  Entry entry(*this, nullptr, /*cost_ns=*/0);
+  // What the disk is at comes within that time of what it did before; a timer of seconds is no work under way.
+  for (int64_t next_ns = executor_.NextEventNs(); next_ns != kNoDeadline && next_ns - executor_.NowNs() < kSettleNs;
+       next_ns = executor_.NextEventNs()) {
+    executor_.AdvanceTo(next_ns);
+  }
 }
 
 bool Machine::IsClientThread() const { return cached_machine_id == id_; }

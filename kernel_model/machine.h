@@ -54,6 +54,9 @@ struct MachineOptions {
   SimDiskParameters disk = {};
   // The fds are the host's (hostfs), as under the preload library. Otherwise the machine has files of its own.
   bool host_files = false;
+  // With host_files: files of the model may be open beside them (MixedFiles). Which names are its own, the client's
+  // side decides.
+  bool model_files_too = false;
   // Told when a client waits for what can never happen (`certain`), or for what nothing known will bring. True ends the
   // wait; false goes on waiting. Default: print the finding and abort.
   std::function<bool(const std::string& finding, bool certain)> on_stuck = nullptr;
@@ -101,7 +104,12 @@ class Machine {
   // goes with it. The calling thread counts as a client from now on. An error says what is wrong with the path.
   absl::Status Mount(absl::string_view path, std::unique_ptr<super_block> sb);
 
+  // Lets everything end that is under way and can end soon, so that a copy of the machine's memory is one of a machine
+  // at rest.
+  void Settle();
+
   kernel_state& kernel() { return kernel_; }
+  fs_struct& fs() { return *fs_; }
   mm_struct& mm() { return mm_; }
   files_struct& files() { return *files_; }
   // Null unless the files are the host's.

@@ -593,6 +593,9 @@ void aio_complete_rw(kiocb* kiocb, long res) {
   aio_kiocb* const iocb = container_of(kiocb, aio_kiocb, rw);
   RemoveActive(iocb);
   const size_t done = iocb->ki_iter.done;
+  if ((kiocb->ki_flags & IOCB_WRITE) != 0 && kiocb->ki_filp->f_inode->i_sb != nullptr) {
+    current_kernel().stats.bytes_written += done;
+  }
   iocb->ki_res.res = done > 0 ? static_cast<int64_t>(done) : res;
   iocb->ki_res.res2 = 0;
   iocb_put(iocb);

@@ -40,8 +40,7 @@ long sys_dup3(int oldfd, int newfd, int flags) {
   if ((flags & ~O_CLOEXEC) != 0 || oldfd == newfd) return -EINVAL;
   FileRef filp = fdget_raw(oldfd);
   if (!filp || newfd < 0 || newfd >= ModelFiles::kFdsMax) return -EBADF;
-  current_files().InstallAt(newfd, get_file(filp.get()), (flags & O_CLOEXEC) != 0);
-  return newfd;
+  return current_files().InstallAt(newfd, get_file(filp.get()), (flags & O_CLOEXEC) != 0);
 }
 
 long sys_fcntl(int fd, int cmd, unsigned long arg) {

@@ -9,7 +9,9 @@
 
 namespace aiolab {
 
-ModelFiles::~ModelFiles() {
+ModelFiles::~ModelFiles() { CloseAll(); }
+
+void ModelFiles::CloseAll() {
   for (size_t fd = 0; fd < slots_.size(); ++fd) Close(static_cast<int>(fd));
 }
 
@@ -31,12 +33,19 @@ int ModelFiles::eventfd_ctx_fdget(int fd, eventfd_ctx** ctx) {
   return eventfd_ctx_fileget(filp.get(), ctx);
 }
 
-int ModelFiles::Install(file* filp, bool close_on_exec, int from) {
+int ModelFiles::ReserveFd(int from, bool) {
   int fd = std::max(from, kFirstFd);
   while (static_cast<size_t>(fd) < slots_.size() && slots_[fd].filp != nullptr) ++fd;
-  if (fd >= kFdsMax) {
+  return fd < kFdsMax ? fd : -EMFILE;
+}
+
+int ModelFiles::ReserveFdAt(int fd, bool) { return fd; }
+
+int ModelFiles::Install(file* filp, bool close_on_exec, int from) {
+  const int fd = ReserveFd(from, close_on_exec);
+  if (fd < 0) {
     fput(filp);
-    return -EMFILE;
+    return fd;
   }
   if (static_cast<size_t>(fd) >= slots_.size()) slots_.resize(fd + 1);
   if (filp->f_id == 0) filp->f_id = ++files_opened_;
@@ -44,10 +53,15 @@ int ModelFiles::Install(file* filp, bool close_on_exec, int from) {
   return fd;
 }
 
-void ModelFiles::InstallAt(int fd, file* filp, bool close_on_exec) {
+int ModelFiles::InstallAt(int fd, file* filp, bool close_on_exec) {
   Close(fd);
+  if (const int reserved = ReserveFdAt(fd, close_on_exec); reserved < 0) {
+    fput(filp);
+    return reserved;
+  }
   if (static_cast<size_t>(fd) >= slots_.size()) slots_.resize(fd + 1);
   slots_[fd] = {filp, close_on_exec};
+  return fd;
 }
 
 int ModelFiles::Close(int fd) {
@@ -55,6 +69,7 @@ int ModelFiles::Close(int fd) {
   file* const filp = std::exchange(slots_[fd].filp, nullptr);
   locks_remove_posix(filp, this);
   fput(filp);
+  ReleaseFd(fd);
   return 0;
 }
 

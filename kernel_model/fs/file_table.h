@@ -33,15 +33,26 @@ class ModelFiles : public files_struct {
 
   // Gives `filp` the lowest free fd from `from` up and takes over the caller's reference. Returns the fd or -EMFILE,
   // and then the reference is gone too.
-  int Install(file* filp, bool close_on_exec, int from = kFirstFd);
+  int Install(file* filp, bool close_on_exec, int from = 0);
   // The same for a given fd, whose file is closed. Requires: 0 <= fd < kFdsMax.
-  void InstallAt(int fd, file* filp, bool close_on_exec);
+  int InstallAt(int fd, file* filp, bool close_on_exec);
   // 0 or -EBADF.
   int Close(int fd);
 
   // Requires: fget_raw(fd) would succeed.
   bool close_on_exec(int fd) const { return slots_[fd].close_on_exec; }
   void set_close_on_exec(int fd, bool on) { slots_[fd].close_on_exec = on; }
+
+ protected:
+  // The lowest free number from `from` up, or -EMFILE. It is taken from now on.
+  virtual int ReserveFd(int from, bool close_on_exec);
+  // The same for a given one, which has no file of this table: `fd` or -errno.
+  virtual int ReserveFdAt(int fd, bool close_on_exec);
+  // It is free again.
+  virtual void ReleaseFd(int) {}
+
+  // For a destructor: ReleaseFd is called while there still is one.
+  void CloseAll();
 
  private:
   struct Slot {

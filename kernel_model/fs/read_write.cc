@@ -47,6 +47,9 @@ ssize_t SyncIter(file* filp, iov_iter* iter, loff_t* ppos, Direction rw, int rw_
   const ssize_t result = rw == READ ? filp->f_op->read_iter(&iocb, iter) : filp->f_op->write_iter(&iocb, iter);
   // Nobody would be told of the completion, and nobody would try again.
   BUG_ON(result == -EIOCBQUEUED || result == -EIOCBRETRY);
+  if (rw == WRITE && result > 0 && filp->f_inode->i_sb != nullptr) {
+    current_kernel().stats.bytes_written += static_cast<uint64_t>(result);
+  }
   if (ppos != nullptr) *ppos = iocb.ki_pos;
   return result;
 }

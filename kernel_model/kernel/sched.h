@@ -56,6 +56,8 @@ struct kernel_stats {
   // Requests made of bios, flushes of the flush machine among them; and bios and requests that became part of another.
   uint64_t requests = 0;
   uint64_t merges = 0;
+  uint64_t flushes = 0;        // of volatile caches, by disks
+  uint64_t bytes_written = 0;  // by clients, to files of a file system of the model
 };
 
 // What every part of the model stands on: the clock, the choices, the trace and the workqueues. Owned by the Machine.
@@ -87,8 +89,8 @@ struct kernel_state {
   kernel_stats stats;
   std::atomic<uint64_t> entries{0};  // calls into the model so far; one that is going on has the last number
   block_device* disk = nullptr;  // the machine's one disk
-  // The date at executor time 0, in nanoseconds of Unix time: 2026-01-01 00:00:00 UTC, so that runs repeat.
-  int64_t realtime_start_ns = 1'767'225'600'000'000'000;
+  // The date at executor time 0, in nanoseconds of Unix time: 2025-01-01 00:00:00 UTC, so that runs repeat.
+  int64_t realtime_start_ns = 1'735'689'600'000'000'000;
   vm_state* vm = nullptr;  // the page cache
   // There was a power cut: devices fail everything, interruptible sleeps end, and what is left of the kernel only
   // unwinds.

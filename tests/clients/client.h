@@ -66,6 +66,7 @@ class Options {
   }
 
   long Get(const std::string& name) const { return numbers_.at(name); }
+  const std::string& directory() const { return directory_; }
 
   // A file that nobody else has.
   std::string NewFileName() const {

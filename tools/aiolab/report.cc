@@ -60,6 +60,7 @@ bool IsReplay(const RunConfig& config) { return !config.replay_token.empty() || 
 std::string RunText(const RunConfig& config) {
   return absl::StrCat(IsReplay(config) ? "a replay" : absl::StrCat("seed ", config.seed), ", profile ", config.profile,
                       ", ", config.cpus, config.cpus == 1 ? " CPU" : " CPUs", ", ", ClockName(config.clock), " clock",
+                      config.simfs.empty() ? "" : absl::StrCat(", simfs ", config.simfs),
                       config.seeded_bug.empty() ? "" : absl::StrCat(", seeded bug ", config.seeded_bug));
 }
 
@@ -74,6 +75,7 @@ std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunRepor
   if (config.profile != defaults.profile) words.push_back(absl::StrCat("--profile=", config.profile));
   if (config.cpus != defaults.cpus) words.push_back(absl::StrCat("--cpus=", config.cpus));
   if (!config.seeded_bug.empty()) words.push_back(absl::StrCat("--seeded-bug=", config.seeded_bug));
+  if (!config.simfs.empty()) words.push_back(absl::StrCat("--simfs=", config.simfs));
   if (outcome.embedded_client.empty()) {
     words.push_back("--");
     words.insert(words.end(), outcome.client.begin(), outcome.client.end());
@@ -92,9 +94,14 @@ void AddOperations(const RunReport& report, Lines& lines) {
   }
 }
 
-void AddCounts(const RunReport& report, Lines& lines) {
+void AddCounts(const RunReport& report, bool with_simfs, Lines& lines) {
   lines.Add(absl::StrCat("  retries ", report.retries, ", kicks ", report.kicks, ", plugs ", report.plugs, ", bios ",
                          report.bios));
+  if (with_simfs) {
+    const SimfsReport& simfs = report.simfs;
+    lines.Add(absl::StrCat("  simfs: files ", simfs.files, ", bytes written ", simfs.bytes_written, ", disk requests ",
+                           simfs.disk_requests, ", merges ", simfs.merges, ", flushes ", simfs.flushes));
+  }
   lines.Add(
       absl::StrCat("  virtual time ", TimeText(report.virtual_time_ns), ", real time ", TimeText(report.real_time_ns)));
 }
@@ -141,7 +148,8 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
   const int killed_by = files.report.killed_by;
   lines.Add(absl::StrCat(process, killed_by == 0 ? ":" : absl::StrCat(", killed by ", SignalText(killed_by), ":")));
   AddOperations(files.report, lines);
-  AddCounts(files.report, lines);
+  AddCounts(files.report, !outcome.config.simfs.empty(), lines);
+  for (const std::string& warning : files.report.warnings) lines.Add(absl::StrCat("  warning: ", warning));
   AddTrace(files.report.trace_path, "  trace", files.report.trace_error, lines);
   AddReplay(outcome, files.report, lines);
   for (const std::string& finding : files.report.findings) {
@@ -180,10 +188,17 @@ RunReport Totals(const RunOutcome& outcome) {
     totals.kicks += report.kicks;
     totals.plugs += report.plugs;
     totals.bios += report.bios;
+    // A child begins with a copy of its parent's files: the sum would count them twice.
+    totals.simfs.files = std::max(totals.simfs.files, report.simfs.files);
+    totals.simfs.bytes_written += report.simfs.bytes_written;
+    totals.simfs.disk_requests += report.simfs.disk_requests;
+    totals.simfs.merges += report.simfs.merges;
+    totals.simfs.flushes += report.simfs.flushes;
     // Processes run side by side: the longest is the run's.
     totals.virtual_time_ns = std::max(totals.virtual_time_ns, report.virtual_time_ns);
     totals.real_time_ns = std::max(totals.real_time_ns, report.real_time_ns);
     totals.replayable &= report.replayable;
+    totals.warnings.insert(totals.warnings.end(), report.warnings.begin(), report.warnings.end());
     totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
   }
   return totals;
@@ -228,7 +243,7 @@ std::string TextReport(const RunOutcome& outcome) {
     const RunReport totals = Totals(outcome);
     lines.Add(absl::StrCat("all ", reports, " processes together:"));
     AddOperations(totals, lines);
-    AddCounts(totals, lines);
+    AddCounts(totals, !outcome.config.simfs.empty(), lines);
   }
   return lines.text();
 }
@@ -262,6 +277,7 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"cpus", config.cpus},
         {"clock", ClockName(config.clock)},
         {"replay", IsReplay(config)},
+        {"simfs", config.simfs},
         {"seeded_bug", config.seeded_bug}}},
       {"processes", std::move(processes)},
       {"totals",
@@ -270,6 +286,13 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"kicks", totals.kicks},
         {"plugs", totals.plugs},
         {"bios", totals.bios},
+        {"simfs",
+         {{"files", totals.simfs.files},
+          {"bytes_written", totals.simfs.bytes_written},
+          {"disk_requests", totals.simfs.disk_requests},
+          {"merges", totals.simfs.merges},
+          {"flushes", totals.simfs.flushes}}},
+        {"warnings", totals.warnings.size()},
         {"virtual_time_ns", totals.virtual_time_ns},
         {"real_time_ns", totals.real_time_ns},
         {"findings", totals.findings.size()}}},

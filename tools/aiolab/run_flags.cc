@@ -17,6 +17,7 @@
 #include "kernel_model/sim/nearest_word.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
+#include "tools/aiolab/simfs_spec.h"
 
 namespace aiolab {
 
@@ -168,6 +169,22 @@ struct SeededBugWords {
   static WordPairs Synonyms() { return {{"no", "none"}, {"off", "none"}, {"false", "none"}}; }
 };
 
+struct SimfsFlag {
+  std::string spec;
+};
+
+bool AbslParseFlag(absl::string_view text, SimfsFlag* flag, std::string* error) {
+  const absl::StatusOr<SimfsSpec> spec = ParseSimfsSpec(text);
+  if (spec.ok()) {
+    flag->spec = SimfsSpecText(*spec);
+  } else {
+    *error = std::string(spec.status().message());
+  }
+  return spec.ok();
+}
+
+std::string AbslUnparseFlag(const SimfsFlag& flag) { return flag.spec; }
+
 struct PathFlag {
   std::string path;
 };
@@ -203,6 +220,11 @@ ABSL_FLAG(aiolab::ReplayFlag, replay, aiolab::ReplayFlag(),
           "Repeat an earlier run: TOKEN is what its report printed, @FILE a file that holds one.");
 ABSL_FLAG(aiolab::WordFlag<aiolab::SeededBugWords>, seeded_bug, {},
           "Break the emulated kernel on purpose, to see that a test notices.");
+ABSL_FLAG(aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
+          "Files under PREFIX live on a simulated disk, in the client's own memory: empty at first, gone at the end. "
+          "Everything else stays the host's. Options: size=N[K|M|G|T] (1G), disk=nvme|ssd|hdd|ram (nvme), and what "
+          "else a disk has: depth, cache, lbs, read, write, .... A program "
+          "that the client executes does not see them, and a forked child has a copy of its own.");
 ABSL_FLAG(aiolab::PathFlag, preload_library, aiolab::PathFlag(),
           "The library that is loaded into the client, if not the one that came with aiolab.");
 
@@ -225,6 +247,7 @@ constexpr KnownFlag kKnownFlags[] = {
     {"trace", "text:FILE", true},
     {"report", "text|json", true},
     {"replay", "TOKEN|@FILE", true},
+    {"simfs", "PREFIX[:OPTION,...]", true},
     {"seeded-bug", "NAME", true},
     {"preload-library", "FILE", false},
 };
@@ -269,6 +292,7 @@ absl::StatusOr<RunOptions> OptionsFromFlags() {
   // No bug has no name, in the run's configuration and in a token.
   options.seeded_bug = absl::GetFlag(FLAGS_seeded_bug).word;
   if (FindSeededBug(options.seeded_bug)->bug == SeededBug::kNone) options.seeded_bug.clear();
+  options.simfs = absl::GetFlag(FLAGS_simfs).spec;
   options.preload_library = absl::GetFlag(FLAGS_preload_library).path;
   return options;
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tools/aiolab/files.h"
+#include "tools/aiolab/simfs_spec.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab {
@@ -104,6 +105,10 @@ absl::Status ParseField(absl::string_view key, const std::string& value, RunConf
   }
   if (key == "replay_token") return ParseText(value, config.replay_token);
   if (key == "seeded_bug") return ParseText(value, config.seeded_bug);
+  if (key == "simfs") {
+    const absl::Status status = value.empty() ? absl::OkStatus() : ParseSimfsSpec(value).status();
+    return status.ok() ? ParseText(value, config.simfs) : WrongValue(value, status.message());
+  }
   if (key == "trace_path") return ParsePath(value, /*required=*/false, config.trace_path);
   if (key == "replay_path") return ParsePath(value, /*required=*/false, config.replay_path);
   if (key == "run_dir") return ParsePath(value, /*required=*/true, config.run_dir);
@@ -123,6 +128,7 @@ std::vector<std::pair<std::string, std::string>> Fields(const RunConfig& config)
       {"replay_token", config.replay_token},
       {"replay_path", config.replay_path},
       {"seeded_bug", config.seeded_bug},
+      {"simfs", config.simfs},
       {"run_dir", config.run_dir},
   };
 }

@@ -2,7 +2,8 @@
 //
 // Down: one environment variable, AIOLAB_RUN, holds the RunConfig. It is inherited by every process that the client
 // starts. Up: files in RunConfig::run_dir, a directory that lives as long as the run. A process claims a rank at its
-// first io_setup (file rank.N) and writes what it did when it ends (file report.N.json). Only the runner prints.
+// first io_setup, or its first call
+// on a simulated file (file rank.N), and writes what it did when it ends (file report.N.json). Only the runner prints.
 //
 //   in the preload library, at load:        absl::StatusOr<RunConfig> config = ParseRunConfig(getenv(kRunVariable));
 //                                           if it cannot be obeyed: WriteRefusal(run_dir, why),
@@ -56,6 +57,7 @@ struct RunConfig {
   std::string replay_token;  // empty: not a replay. At most kReplayTokenSizeMax; a longer one is in replay_path
   std::string replay_path;   // absolute
   std::string seeded_bug;    // the name of a deliberate bug, or empty
+  std::string simfs;         // as ParseSimfsSpec takes it; empty: every file is the host's
   std::string run_dir;       // absolute
 
   friend bool operator==(const RunConfig&, const RunConfig&) = default;
@@ -78,6 +80,17 @@ absl::StatusOr<int> ClaimRank(absl::string_view run_dir);
 // Where rank `rank` writes its trace: trace_path for 1, trace_path.N for the others; empty without a trace.
 std::string TracePathOfRank(const RunConfig& config, int rank);
 
+// What a process did with files under --simfs. Counts are since the process, or the one that it was forked from, began.
+struct SimfsReport {
+  uint64_t files = 0;  // that are there at the end, directories too
+  uint64_t bytes_written = 0;
+  uint64_t disk_requests = 0;
+  uint64_t merges = 0;
+  uint64_t flushes = 0;
+
+  friend bool operator==(const SimfsReport&, const SimfsReport&) = default;
+};
+
 // What one process did. It holds no pid and no address, so that two runs of one token give the same report, except for
 // real_time_ns.
 struct RunReport {
@@ -89,11 +102,13 @@ struct RunReport {
   uint64_t kicks = 0;    // wake-ups that queued a request for another attempt
   uint64_t plugs = 0;    // blk_start_plug ... blk_finish_plug
   uint64_t bios = 0;
+  SimfsReport simfs;  // zeros without --simfs
   int64_t virtual_time_ns = 0;
   int64_t real_time_ns = 0;
   bool replayable = false;
   std::vector<std::string> not_replayable_because;  // empty if replayable
   std::vector<std::string> findings;                // each may have several lines
+  std::vector<std::string> warnings;                // what the client should know about how it was run
   std::string token;                                // to replay this process, or
   std::string token_path;                           // the file that holds it
   std::string trace_path;                           // empty: none was written

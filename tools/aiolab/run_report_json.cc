@@ -57,6 +57,19 @@ class Reader {
     }
   }
 
+  void Read(const char* key, SimfsReport& value) {
+    const Json* found = Find(key);
+    if (found == nullptr) return;
+    if (!found->is_object()) return Fail(absl::StrCat("'", key, "' has to be an object of counts"));
+    Reader inner(*found);
+    inner.Read("files", value.files);
+    inner.Read("bytes_written", value.bytes_written);
+    inner.Read("disk_requests", value.disk_requests);
+    inner.Read("merges", value.merges);
+    inner.Read("flushes", value.flushes);
+    if (!inner.status().ok()) Fail(absl::StrCat("'", key, "': ", inner.status().message()));
+  }
+
   const absl::Status& status() const { return status_; }
 
  private:
@@ -86,11 +99,18 @@ std::string RunReportToJson(const RunReport& report) {
       {"kicks", report.kicks},
       {"plugs", report.plugs},
       {"bios", report.bios},
+      {"simfs",
+       {{"files", report.simfs.files},
+        {"bytes_written", report.simfs.bytes_written},
+        {"disk_requests", report.simfs.disk_requests},
+        {"merges", report.simfs.merges},
+        {"flushes", report.simfs.flushes}}},
       {"virtual_time_ns", report.virtual_time_ns},
       {"real_time_ns", report.real_time_ns},
       {"replayable", report.replayable},
       {"not_replayable_because", report.not_replayable_because},
       {"findings", report.findings},
+      {"warnings", report.warnings},
       {"token", report.token},
       {"token_path", report.token_path},
       {"trace_path", report.trace_path},
@@ -113,11 +133,13 @@ absl::StatusOr<RunReport> RunReportFromJson(absl::string_view text) {
   reader.Read("kicks", report.kicks);
   reader.Read("plugs", report.plugs);
   reader.Read("bios", report.bios);
+  reader.Read("simfs", report.simfs);
   reader.Read("virtual_time_ns", report.virtual_time_ns);
   reader.Read("real_time_ns", report.real_time_ns);
   reader.Read("replayable", report.replayable);
   reader.Read("not_replayable_because", report.not_replayable_because);
   reader.Read("findings", report.findings);
+  reader.Read("warnings", report.warnings);
   reader.Read("token", report.token);
   reader.Read("token_path", report.token_path);
   reader.Read("trace_path", report.trace_path);

@@ -15,6 +15,7 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/simfs.h"
 #include "tools/preload/timers.h"
 #include "tools/preload/user_memory.h"
 #include "tools/preload/waits.h"
@@ -349,8 +350,8 @@ INTERPOSE(long, syscall, (long nr, ...)) {
   ReadArguments(arguments, a);
   va_end(arguments);
   long ret;
-  if (!Active() || !(SyscallOfAio(nr, a, &ret) || SyscallOfWait(nr, a, &ret) || SyscallOfClock(nr, a, &ret) ||
-                     SyscallOfProcess(nr, a, &ret))) {
+  if (!Active() || !((HasSimfs() && SimfsSyscall(nr, a, &ret)) || SyscallOfAio(nr, a, &ret) ||
+                     SyscallOfWait(nr, a, &ret) || SyscallOfClock(nr, a, &ret) || SyscallOfProcess(nr, a, &ret))) {
     return real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
   }
   if (ret >= 0 || ret < -4095) return ret;

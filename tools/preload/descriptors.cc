@@ -10,6 +10,7 @@
 #include "kernel_model/machine.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
+#include "tools/preload/simfs.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -32,10 +33,14 @@ RealFunction<int(FILE*)> real_fclose("fclose");
 
 }  // namespace
 
-long Close(int fd) { return MayClose(fd) ? RawSyscall(__NR_close, fd) : -EBADF; }
+long Close(int fd) {
+  if (OnSimfs(fd) && OwnsMemory()) return CallModel(__NR_close, fd);
+  return MayClose(fd) ? RawSyscall(__NR_close, fd) : -EBADF;
+}
 
 long CloseRange(unsigned first, unsigned last, unsigned flags) {
   if (first <= last && (flags & CLOSE_RANGE_CLOEXEC) == 0 && ModelHasFds()) {
+    if (simfs_files.load() != nullptr) CloseSimfsRange(first, last);
     for (const int kept : TheMachine()->WillCloseHostFds(first, last)) {
       const unsigned fd = static_cast<unsigned>(kept);
       if (fd > first) {
@@ -50,6 +55,8 @@ long CloseRange(unsigned first, unsigned last, unsigned flags) {
 }
 
 long DupTo(int oldfd, int newfd, int flags, bool is_dup3) {
+  if (oldfd == newfd && !is_dup3 && OnSimfs(oldfd)) return newfd;
+  if (oldfd != newfd && (OnSimfs(oldfd) || OnSimfs(newfd)) && OwnsMemory()) return DupSimfsTo(oldfd, newfd, flags);
   if (oldfd != newfd && !MayClose(newfd)) return -EBADF;
   return is_dup3 ? RawSyscall(__NR_dup3, oldfd, newfd, flags) : RawSyscall(__NR_dup2, oldfd, newfd);
 }
@@ -59,13 +66,17 @@ long DupTo(int oldfd, int newfd, int flags, bool is_dup3) {
 using namespace aiolab::preload;  // NOLINT: the functions below are the client's door to the ones above
 
 // The C library's, as it is a cancellation point.
-INTERPOSE(int, close, (int fd)) { return MayClose(fd) ? real_close(fd) : Result(-EBADF); }
+INTERPOSE(int, close, (int fd)) {
+  if (OnSimfs(fd) && OwnsMemory()) return Result(CallModel(__NR_close, fd));
+  return MayClose(fd) ? real_close(fd) : Result(-EBADF);
+}
 
 INTERPOSE(int, fclose, (FILE * stream)) {
   const int errno_before = errno;
   const int fd = fileno(stream);
   errno = errno_before;
-  if (fd >= 0) MayClose(fd);
+  // A simulated file is closed by its stream.
+  if (fd >= 0 && !OnSimfs(fd)) MayClose(fd);
   return real_fclose(stream);
 }
 

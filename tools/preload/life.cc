@@ -20,9 +20,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tools/preload/clock.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
+#include "tools/preload/simfs.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/timers.h"
 #include "tools/preload/user_memory.h"
@@ -46,6 +48,10 @@ bool LooksRunnable(int dirfd, const char* path, int flags) {
 long ExecAt(int dirfd, const char* path, char* const* argv, char* const* envp, int flags) {
   const bool finishes = Active() && LooksRunnable(dirfd, path, flags);
   if (finishes) {
+    if (simfs_files.load() != nullptr && OwnsMemory()) {
+      AddWarning(absl::StrCat("it executed ", path[0] == '\0' ? "another program" : path,
+                              ", which does not see the files under ", TheSimfsSpec()->prefix));
+    }
     GiveTimerToHost();
     FinishForExec();
   }

@@ -16,6 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
+#include "tools/preload/simfs.h"
+#include "tools/preload/streams.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -89,8 +91,13 @@ RealFunction<int(int, const char*, int)> real_openat_2("__openat_2");
 RealFunction<int(int, const char*, int)> real_openat64_2("__openat64_2");
 
 // True if `path` is one of ours; `*fd` is then what open returns.
-bool Opens(const char* path, int flags, int* fd) {
+bool Opens(int dirfd, const char* path, int flags, mode_t mode, int* fd) {
   if (!Active()) return false;
+  long simulated;
+  if (Simfs(&simulated, __NR_openat, dirfd, path, flags, mode)) {
+    *fd = static_cast<int>(WithErrno(simulated));
+    return true;
+  }
   bool ours;
   const long ret = OpenProcFile(path, flags, &ours);
   if (!ours) return false;
@@ -100,11 +107,11 @@ bool Opens(const char* path, int flags, int* fd) {
 }
 
 FILE* OpenStream(const char* path, const char* mode, RealFunction<FILE*(const char*, const char*)>& real) {
-  const bool update = strchr(mode, '+') != nullptr;
-  const int flags = (update ? O_RDWR : mode[0] == 'r' ? O_RDONLY : O_WRONLY) | (strchr(mode, 'e') ? O_CLOEXEC : 0);
   int fd;
-  if (!Opens(path, flags, &fd)) return real(path, mode);
-  return fd < 0 ? nullptr : fdopen(fd, mode[0] == 'r' ? mode : update ? "r+" : "w");
+  if (!Opens(AT_FDCWD, path, FlagsOfMode(mode), 0666, &fd)) return real(path, mode);
+  if (fd < 0) return nullptr;
+  if (OnSimfs(fd)) return SimfsStream(fd, mode);
+  return fdopen(fd, mode[0] == 'r' ? mode : strchr(mode, '+') != nullptr ? "r+" : "w");
 }
 
 }  // namespace
@@ -119,7 +126,7 @@ using namespace aiolab::preload;  // NOLINT: the functions below are the client'
     const mode_t mode = va_arg(arguments, mode_t);           \
     va_end(arguments);                                       \
     int fd;                                                  \
-    if (Opens(path, flags, &fd)) return fd;                  \
+    if (Opens(AT_FDCWD, path, flags, mode, &fd)) return fd;  \
     return real_##name(path, flags, mode);                   \
   }
 INTERPOSE_OPEN(open)
@@ -132,7 +139,7 @@ INTERPOSE_OPEN(open64)
     const mode_t mode = va_arg(arguments, mode_t);                      \
     va_end(arguments);                                                  \
     int fd;                                                             \
-    if (Opens(path, flags, &fd)) return fd;                             \
+    if (Opens(dirfd, path, flags, mode, &fd)) return fd;                \
     return real_##name(dirfd, path, flags, mode);                       \
   }
 INTERPOSE_OPENAT(openat)
@@ -140,19 +147,19 @@ INTERPOSE_OPENAT(openat64)
 
 INTERPOSE(int, __open_2, (const char* path, int flags)) {
   int fd;
-  return Opens(path, flags, &fd) ? fd : real_open_2(path, flags);
+  return Opens(AT_FDCWD, path, flags, 0, &fd) ? fd : real_open_2(path, flags);
 }
 INTERPOSE(int, __open64_2, (const char* path, int flags)) {
   int fd;
-  return Opens(path, flags, &fd) ? fd : real_open64_2(path, flags);
+  return Opens(AT_FDCWD, path, flags, 0, &fd) ? fd : real_open64_2(path, flags);
 }
 INTERPOSE(int, __openat_2, (int dirfd, const char* path, int flags)) {
   int fd;
-  return Opens(path, flags, &fd) ? fd : real_openat_2(dirfd, path, flags);
+  return Opens(dirfd, path, flags, 0, &fd) ? fd : real_openat_2(dirfd, path, flags);
 }
 INTERPOSE(int, __openat64_2, (int dirfd, const char* path, int flags)) {
   int fd;
-  return Opens(path, flags, &fd) ? fd : real_openat64_2(dirfd, path, flags);
+  return Opens(dirfd, path, flags, 0, &fd) ? fd : real_openat64_2(dirfd, path, flags);
 }
 
 INTERPOSE(FILE*, fopen, (const char* path, const char* mode)) { return OpenStream(path, mode, real_fopen); }

@@ -19,11 +19,14 @@
 #include "kernel_model/sim/replay_token.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
+#include "tools/aiolab/simfs_spec.h"
 #include "tools/aiolab/trace_file.h"
 #include "tools/preload/clock.h"
 #include "tools/preload/death.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/simfs_cwd.h"
+#include "tools/preload/simfs_mount.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
 #include "tools/preload/timers.h"
@@ -51,6 +54,7 @@ struct Lab {
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
   bool said_stuck = false;  // and that nobody comes
+  uint64_t bytes_written_before_fork = 0;
 };
 
 // In static storage without constructors: the first interposed call may come before this library's are run.
@@ -63,6 +67,8 @@ pthread_mutex_t lab_mutex = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t notes_mutex = PTHREAD_MUTEX_INITIALIZER;
 std::vector<std::string>* not_replayable = nullptr;
 std::vector<std::string>* findings = nullptr;
+std::vector<std::string>* warnings = nullptr;
+SimfsSpec* simfs_spec = nullptr;  // null: no --simfs
 
 // A page that reads as zeros in a child with its own memory, however it was made.
 std::atomic<long>* owner_pid = nullptr;
@@ -117,14 +123,32 @@ void CheckConfig() {
   }
 }
 
+// With simulated files the child goes on with the parent's machine, of which it has a copy. Machine::Entry finds out by
+// itself.
+void KeepFilesInChild(Lab& mine) {
+  mine.rank = 0;
+  mine.finished = false;
+  // The token is the parent's run: what the child asks from here on it does not know.
+  mine.replay = nullptr;
+  mine.trace_text.clear();
+  mine.trace.reset();
+  mine.real_start_ns = HostMonotonicNs();
+  mine.bytes_written_before_fork = mine.machine->kernel().stats.bytes_written;
+}
+
 // The child of fork has one thread, a copy of the memory, and nothing of the parent's machine.
 void BecomeChild() {
   const int64_t now_ns = Me().last_clock_ns;
   pthread_mutex_init(&lab_mutex, nullptr);
   pthread_mutex_init(&notes_mutex, nullptr);
-  if (lab.exchange(nullptr) != nullptr) ++forks;
+  if (Lab* const mine = lab.load(); mine != nullptr && simfs_spec != nullptr) {
+    KeepFilesInChild(*mine);
+  } else if (lab.exchange(nullptr) != nullptr) {
+    ++forks;
+  }
   not_replayable->clear();
   findings->clear();
+  warnings->clear();
   has_had_threads = false;
   has_relatives = true;
   is_child = true;
@@ -138,6 +162,14 @@ void BecomeChild() {
   ForgetSignals();
   RestartClockInChild(std::max(now_ns, TimeWithoutMachineNs()));
   owner_pid->store(RawSyscall(__NR_getpid));
+}
+
+// A child's copy of the disk has nothing under way.
+void SettleForFork() {
+  Lab* const mine = lab.load();
+  if (mine != nullptr && simfs_spec != nullptr && OwnsMemory() && !Machine::InsideModel()) {
+    SettleSimfs(*mine->machine);
+  }
 }
 
 // fork() runs the handlers; a child by the bare system call is found by the page at its next call of ours.
@@ -162,6 +194,11 @@ void Start() {
   identity = new RunIdentity{config->profile, config->cpus, config->seeded_bug};
   not_replayable = new std::vector<std::string>;
   findings = new std::vector<std::string>;
+  warnings = new std::vector<std::string>;
+  if (!config->simfs.empty()) {
+    simfs_spec = new SimfsSpec(*ParseSimfsSpec(config->simfs));  // ParseRunConfig has looked at it
+    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", config->simfs);
+  }
   const long page = RawSyscall(__NR_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   RawSyscall(__NR_madvise, page, 4096, MADV_WIPEONFORK);
   owner_pid = new (reinterpret_cast<void*>(page)) std::atomic<long>(RawSyscall(__NR_getpid));
@@ -173,8 +210,9 @@ void Start() {
   }
   at_quick_exit(Finish);  // the first to be registered runs last
   pthread_atfork(
-      nullptr, [] { has_relatives = true; }, LookForFork);
+      SettleForFork, [] { has_relatives = true; }, LookForFork);
   phase = Phase::kActive;
+  if (simfs_spec != nullptr) StartSimfsCwd();
 }
 
 void WriteTrace(Lab& mine, absl::string_view text) {
@@ -224,8 +262,10 @@ bool OnStuck(const std::string& finding, bool certain) {
 }
 
 // What the client does from here on is not what the token was made for.
-[[noreturn]] void EndDivergedReplay(const std::string& why) {
+void EndDivergedReplay(const std::string& why) {
   NotReplayable(why);
+  // Of a child that has its parent's machine the token says nothing.
+  if (const Lab* const mine = lab.load(); mine != nullptr && is_child && mine->replay == nullptr) return;
   AddFinding(absl::StrCat("this run is not the one of the replay token: ", why));
   WriteReport();
   ExitNow(kFindingExitStatus);
@@ -257,6 +297,7 @@ Lab* NewLab(bool setup) {
   options.clock = config->clock == RunClock::kVirtual ? ClockMode::kVirtual : ClockMode::kHost;
   options.trace_sink = mine->sink.get();
   options.host_files = true;
+  options.model_files_too = simfs_spec != nullptr;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
   options.other_threads = [] { return !SingleThreaded(); };
@@ -264,7 +305,19 @@ Lab* NewLab(bool setup) {
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
   for (int i = 0; i < forks; ++i) mine->machine->mm().rings.AfterForkInChild();
   mine->kernel = std::make_unique<EmulatedSyscalls>(*mine->machine);
+  if (simfs_spec != nullptr) {
+    const absl::Status status = MountSimfs(*mine->machine, *simfs_spec);
+    if (!status.ok()) RefuseRun(status.message());
+  }
   return mine;
+}
+
+void AddSimfsTo(Lab& mine, RunReport* report) {
+  report->simfs = ReportOfSimfs(*mine.machine);
+  if (is_child && report->simfs.bytes_written > mine.bytes_written_before_fork) {
+    AddWarning(absl::StrCat("this process wrote to its own copy of the files under ", simfs_spec->prefix,
+                            ", made when it was forked; its parent does not see that"));
+  }
 }
 
 }  // namespace
@@ -310,6 +363,18 @@ EmulatedSyscalls& Kernel(bool setup) {
   return *mine->kernel;
 }
 
+Machine& EnterSimfs() {
+  (void)Kernel(/*setup=*/false);
+  Lab* const mine = lab.load(std::memory_order_acquire);
+  if (mine->rank == 0) [[unlikely]] {
+    const ScopedMutex lock(lab_mutex);
+    if (mine->rank == 0) Claim(*mine);
+  }
+  return *mine->machine;
+}
+
+const SimfsSpec* TheSimfsSpec() { return simfs_spec; }
+
 int64_t MachineStartNs() { return lab.load(std::memory_order_acquire)->start_ns; }
 
 bool SingleThreaded() {
@@ -346,6 +411,11 @@ void AddFinding(const std::string& finding) {
   if (std::find(findings->begin(), findings->end(), finding) == findings->end()) findings->push_back(finding);
 }
 
+void AddWarning(const std::string& warning) {
+  const ScopedMutex lock(notes_mutex);
+  if (std::find(warnings->begin(), warnings->end(), warning) == warnings->end()) warnings->push_back(warning);
+}
+
 bool HasReport() {
   const Lab* mine = lab.load();
   return mine != nullptr && mine->rank != 0;
@@ -368,12 +438,14 @@ void WriteReport(int killed_by) {
   report.kicks = stats.kicks;
   report.plugs = stats.plugs;
   report.bios = stats.bios;
+  if (simfs_spec != nullptr) AddSimfsTo(*mine, &report);
   report.virtual_time_ns = mine->machine->NowNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
   {
     const ScopedMutex lock(notes_mutex);
     report.not_replayable_because = *not_replayable;
     report.findings = *findings;
+    report.warnings = *warnings;
   }
   report.replayable = report.not_replayable_because.empty();
   report.token = EncodeReplayToken(*identity, mine->chooser->recording());

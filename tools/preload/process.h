@@ -9,6 +9,7 @@
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/machine.h"
 #include "tools/aiolab/run_protocol.h"
+#include "tools/aiolab/simfs_spec.h"
 
 namespace aiolab::preload {
 
@@ -23,6 +24,12 @@ Machine* TheMachine();
 
 // The door to the machine, which is made at the first call. `setup`: this is an io_setup, which claims a rank.
 EmulatedSyscalls& Kernel(bool setup);
+
+// The machine, for a call on a simulated file, by which the process claims a rank. Requires: TheSimfsSpec() != nullptr.
+Machine& EnterSimfs();
+
+// What --simfs says; null without it.
+const SimfsSpec* TheSimfsSpec();
 
 // Virtual time of the client at which the machine's clock began, ns.
 int64_t MachineStartNs();
@@ -54,6 +61,8 @@ bool HasReport();
 // Adds to the reasons why the run cannot be replayed, and to the findings.
 void NotReplayable(const std::string& why);
 void AddFinding(const std::string& finding);
+// What the client should know about how it was run.
+void AddWarning(const std::string& warning);
 // `killed_by`: the signal that is about to end the process, if one is.
 void WriteReport(int killed_by = 0);
 

@@ -17,6 +17,7 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/simfs.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/user_memory.h"
 #include "uapi/aio_abi.h"
@@ -382,6 +383,7 @@ INTERPOSE(int, pselect,
 }
 
 INTERPOSE(ssize_t, read, (int fd, void* buf, size_t count)) {
+  if (OnSimfs(fd)) return WithErrno(CallModel(__NR_read, fd, buf, count));
   if (!ThreadInModel()) return real_read(fd, buf, count);
   const long ret = WaitInRead(fd, buf, count);
   if (ret >= 0) return ret;

@@ -146,6 +146,7 @@ int SimDisk::Transfer(request& rq, uint64_t cache_position) {
   const blk_opf_t op = req_op(rq.cmd_flags);
   if (op == REQ_OP_FLUSH) {
     if (kernel_.bug != SeededBug::kFlushKeepsCache) cache_.Flushed(cache_position);
+    ++kernel_.stats.flushes;
     Observe(DiskObserver::Kind::kFlush, rq, 0);
     return 0;
   }

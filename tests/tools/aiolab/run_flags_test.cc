@@ -37,9 +37,10 @@ TEST_F(RunFlagsTest, DefaultsAreThoseOfTheProtocol) {
 }
 
 TEST_F(RunFlagsTest, EveryFlagIsTaken) {
-  const absl::StatusOr<RunOptions> options = ParseRunArguments(
-      {"--seed=18446744073709551615", "--profile", "mainline", "-cpus=7", "--clock=host", "--trace=text:a:b",
-       "--report=json", "--seeded_bug=lost-kick", "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
+  const absl::StatusOr<RunOptions> options =
+      ParseRunArguments({"--seed=18446744073709551615", "--profile", "mainline", "-cpus=7", "--clock=host",
+                         "--trace=text:a:b", "--report=json", "--seeded_bug=lost-kick",
+                         "--simfs=/data/:disk=hdd,size=2M", "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->seed, 18446744073709551615u);
   EXPECT_EQ(options->profile, "mainline");
@@ -48,6 +49,7 @@ TEST_F(RunFlagsTest, EveryFlagIsTaken) {
   EXPECT_EQ(options->trace_path, "a:b");
   EXPECT_TRUE(options->json);
   EXPECT_EQ(options->seeded_bug, "lost-kick");
+  EXPECT_EQ(options->simfs, "/data:disk=hdd,size=2M");
   EXPECT_EQ(options->preload_library, "x.so");
   EXPECT_THAT(options->client, ElementsAre("fio", "--seed=3", "--"));
 }
@@ -112,7 +114,7 @@ TEST_F(RunFlagsTest, HelpNamesEveryFlagButTheOneForDevelopers) {
   for (const FlagHelp& flag : RunFlagHelp()) usages += flag.usage + " ";
   EXPECT_EQ(usages,
             "--seed=N --profile=NAME --cpus=N|host --clock=virtual|host --trace=text:FILE --report=text|json "
-            "--replay=TOKEN|@FILE --seeded-bug=NAME ");
+            "--replay=TOKEN|@FILE --simfs=PREFIX[:OPTION,...] --seeded-bug=NAME ");
 }
 
 }  // namespace

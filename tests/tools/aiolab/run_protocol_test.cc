@@ -31,6 +31,7 @@ RunConfig FullConfig() {
   config.replay_token = "1-ABCDEF=";
   config.replay_path = "/tmp/token";
   config.seeded_bug = "lost-kick";
+  config.simfs = "/data:disk=hdd,size=2M,cache=off";
   config.run_dir = "/tmp/aiolab-run.x y";
   return config;
 }
@@ -164,6 +165,8 @@ RunReport FullReport(int rank) {
   report.command = "fio";
   report.operations = {{"PREAD", {{"ok", 18446744073709551615u}, {"-EAGAIN", 3}}}, {"FSYNC", {{"ok", 1}}}};
   report.retries = 1;
+  report.simfs = {.files = 1, .bytes_written = 2, .disk_requests = 3, .merges = 4, .flushes = 5};
+  report.warnings = {"it executed /bin/sh"};
   report.kicks = 2;
   report.plugs = 3;
   report.bios = 4;

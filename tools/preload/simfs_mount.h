@@ -1,0 +1,28 @@
+// The simulated file system of a process's machine.
+#ifndef TOOLS_PRELOAD_SIMFS_MOUNT_H_
+#define TOOLS_PRELOAD_SIMFS_MOUNT_H_
+
+#include <sys/types.h>
+
+#include "absl/status/status.h"
+#include "kernel_model/machine.h"
+#include "tools/aiolab/run_protocol.h"
+#include "tools/aiolab/simfs_spec.h"
+
+namespace aiolab::preload {
+
+// Makes it and mounts it. From now on OnSimfs() knows its files.
+absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec);
+
+// Writes everything back and waits for the disk.
+void SettleSimfs(Machine& machine);
+
+// What it did so far. Also from inside the model.
+SimfsReport ReportOfSimfs(Machine& machine);
+
+// Clients' new files get this mask. Without effect before there is a machine, which asks the host.
+void SetSimfsUmask(mode_t mask);
+
+}  // namespace aiolab::preload
+
+#endif  // TOOLS_PRELOAD_SIMFS_MOUNT_H_
