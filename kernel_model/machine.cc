@@ -42,12 +42,12 @@ constexpr uint64_t kDoublingsMax = 8;
 std::atomic<uint64_t> next_machine_id{1};
 
 // The task of this thread on the machine that it used last, so that finding it again costs nothing.
-thread_local uint64_t cached_machine_id AIOLAB_STATIC_TLS = 0;
-thread_local task_struct* cached_task AIOLAB_STATIC_TLS = nullptr;
+thread_local uint64_t cached_machine_id = 0;
+thread_local task_struct* cached_task = nullptr;
 
 // The client that this thread is while it is inside. current_task is another while a worker or an interrupt runs on its
 // stack.
-thread_local task_struct* entered_task AIOLAB_STATIC_TLS = nullptr;
+thread_local task_struct* entered_task = nullptr;
 
 bool DefaultOnStuck(const std::string& finding, bool) {
   fprintf(stderr, "aiolab: the client waits for ever: %s\n", finding.c_str());

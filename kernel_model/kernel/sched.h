@@ -18,10 +18,6 @@
 #include "kernel_model/sim/seeded_bug.h"
 #include "kernel_model/sim/trace.h"
 
-// For a thread_local variable: it lies where a load finds it, also in a shared library. Such a library can be
-// preloaded, but not opened later.
-#define AIOLAB_STATIC_TLS __attribute__((tls_model("initial-exec")))
-
 namespace aiolab {
 
 struct blk_plug;
@@ -88,7 +84,7 @@ struct kernel_state {
   task_struct irq;                     // what interrupts run as
   kernel_stats stats;
   std::atomic<uint64_t> entries{0};  // calls into the model so far; one that is going on has the last number
-  block_device* disk = nullptr;  // the machine's one disk
+  block_device* disk = nullptr;      // the machine's one disk
   // The date at executor time 0, in nanoseconds of Unix time: 2025-01-01 00:00:00 UTC, so that runs repeat.
   int64_t realtime_start_ns = 1'735'689'600'000'000'000;
   vm_state* vm = nullptr;  // the page cache
@@ -101,7 +97,7 @@ struct kernel_state {
 };
 
 // The task on whose behalf kernel code runs on this thread; null outside the model.
-inline thread_local task_struct* current_task AIOLAB_STATIC_TLS = nullptr;
+inline thread_local task_struct* current_task = nullptr;
 inline task_struct& current() { return *current_task; }
 inline kernel_state& current_kernel() { return *current_task->kernel; }
 

@@ -21,7 +21,7 @@ struct KernelSigaction {
 constexpr uint64_t BitOf(int signo) { return uint64_t{1} << (signo - 1); }
 
 // Signals sent by the model and not delivered yet.
-thread_local uint64_t signals_to_deliver AIOLAB_STATIC_TLS = 0;
+thread_local uint64_t signals_to_deliver = 0;
 
 // What is ignored does not interrupt anything, though it may be pending while it is blocked.
 bool IsIgnored(int signo) {

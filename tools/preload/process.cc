@@ -24,6 +24,7 @@
 #include "tools/preload/clock.h"
 #include "tools/preload/death.h"
 #include "tools/preload/proc_files.h"
+#include "tools/preload/scoped_mutex.h"
 #include "tools/preload/signals.h"
 #include "tools/preload/simfs_cwd.h"
 #include "tools/preload/simfs_mount.h"
@@ -76,26 +77,6 @@ std::atomic<bool> has_had_threads{false};
 std::atomic<bool> has_relatives{false};
 std::atomic<bool> is_child{false};  // of fork: what the C library believes is about the parent
 int forks = 0;
-
-// Holds a mutex with all signals blocked, as a handler may want it too.
-class ScopedMutex {
- public:
-  explicit ScopedMutex(pthread_mutex_t& mutex) : mutex_(mutex) {
-    const uint64_t all = ~uint64_t{0} & ~(uint64_t{1} << (SIGSEGV - 1)) & ~(uint64_t{1} << (SIGBUS - 1));
-    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask_before_, sizeof(all));
-    pthread_mutex_lock(&mutex_);
-  }
-  ~ScopedMutex() {
-    pthread_mutex_unlock(&mutex_);
-    RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &mask_before_, nullptr, sizeof(mask_before_));
-  }
-  ScopedMutex(const ScopedMutex&) = delete;
-  ScopedMutex& operator=(const ScopedMutex&) = delete;
-
- private:
-  pthread_mutex_t& mutex_;
-  uint64_t mask_before_ = 0;
-};
 
 [[noreturn]] void RefuseRun(absl::string_view why) {
   if (config != nullptr) (void)WriteRefusal(config->run_dir, why);
@@ -502,7 +483,7 @@ void ExitNow(int status) {
 
 namespace {
 
-thread_local ThreadState thread_state AIOLAB_STATIC_TLS = {};
+thread_local ThreadState thread_state = {};
 
 __attribute__((constructor)) void Load() { (void)Active(); }
 

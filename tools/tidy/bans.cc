@@ -82,6 +82,13 @@ const std::vector<Ban>& Bans() {
         "DISA"
         "BLED_*"},
        "is a test that cannot fail; make it pass, or list the difference by name"},
+      {"tls",
+       Where::kEverywhere,
+       false,
+       {},
+       {"tls_"
+        "model("},
+       "reads garbage in the preload library: gold relaxes some accesses to the model of programs; leave it out"},
   };
   return bans;
 }

@@ -136,6 +136,10 @@ constexpr Case kBanCases[] = {
      "TEST(A, DISA"
      "BLED_B) {}\n",
      "skip"},
+    {"TlsModel", "tools/preload/a.cc",
+     "thread_local int a __attribute__((tls_"
+     "model(\"initial-exec\")));\n",
+     "tls"},
     {"ReasonGiven", "kernel_model/a.cc",
      "// tidy: allow clock: measures the model itself, not the run\nauto t = absl::Now();\n", ""},
     {"NoReasonGiven", "kernel_model/a.cc", "auto t = absl::Now();  // tidy: allow clock: \n", "clock"},
