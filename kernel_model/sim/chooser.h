@@ -56,6 +56,8 @@ class Chooser {
   uint32_t Choose(Choice kind, uint32_t count, absl::string_view site);
 
   const Recording& recording() const { return recording_; }
+  // Makes room for so many answers: until then, recording one takes no memory.
+  void ReserveRecording(size_t answers) { recording_.answers.reserve(answers); }
 
   // Sixteen bits of a site's name, the same in every build.
   static uint16_t HashSiteName(absl::string_view site);

@@ -21,6 +21,7 @@
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/fs/aio_ring.h"
 #include "kernel_model/machine.h"
+#include "tests/kernel_model/fs/new_iocb.h"
 
 namespace aiolab {
 namespace {
@@ -64,10 +65,7 @@ TEST_F(AioTest, CancelTakesTheOlderOfTwoRequestsWithTheSameIocb) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   iocb* batch[] = {&poll};
   poll.aio_data = 1;
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
@@ -89,10 +87,7 @@ TEST_F(AioTest, APollOfAHostFileCompletesWhenTheHostSaysSo) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   iocb* batch[] = {&poll};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   io_event event;
@@ -113,11 +108,7 @@ TEST_F(AioTest, AFileMayBeClosedWhileARequestIsInFlight) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   char buffer[8] = {};
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fd);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
-  read.aio_nbytes = sizeof(buffer);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer));
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   machine_.WillCloseHostFd(fd);
@@ -136,10 +127,7 @@ TEST_F(AioTest, CountsWhatBecameOfRequests) {
   unlink(path.c_str());
   ASSERT_EQ(write(fd, "hello", 5), 5);
   char buffer[8];
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fd);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer);
   iocb* batch[] = {&read};
   io_event event;
   for (const uint64_t bytes : {5, 8}) {
@@ -163,14 +151,8 @@ TEST_F(AioTest, AFileThatIsReadyForNobodyDoesNotKeepTheClockFromMoving) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb polls[2] = {};
+  iocb polls[2] = {NewPoll(fd, POLLIN), NewPoll(fd, POLLPRI)};
   iocb* batch[] = {&polls[0], &polls[1]};
-  for (iocb* poll : batch) {
-    poll->aio_lio_opcode = IOCB_CMD_POLL;
-    poll->aio_fildes = static_cast<uint32_t>(fd);
-  }
-  polls[0].aio_buf = POLLIN;
-  polls[1].aio_buf = POLLPRI;
   ASSERT_EQ(kernel_.io_submit(ctx, 2, batch), 2);
   ASSERT_EQ(eventfd_write(fd, 1), 0);
   io_event event;
@@ -190,11 +172,7 @@ TEST_F(AioTest, NoappendWritesAtItsOffset) {
   ASSERT_EQ(write(fd, "hello", 5), 5);
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
-  iocb write_iocb = {};
-  write_iocb.aio_lio_opcode = IOCB_CMD_PWRITE;
-  write_iocb.aio_fildes = static_cast<uint32_t>(fd);
-  write_iocb.aio_buf = reinterpret_cast<uint64_t>("J");
-  write_iocb.aio_nbytes = 1;
+  iocb write_iocb = NewIocb(IOCB_CMD_PWRITE, fd, "J", 1);
   write_iocb.aio_rw_flags = RWF_NOAPPEND;
   iocb* batch[] = {&write_iocb};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
@@ -214,17 +192,12 @@ TEST_F(AioTest, NoappendWritesAtItsOffset) {
 TEST_F(AioTest, CountsRefusedSubmitsToo) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(1, &ctx), 0);
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(-1);
+  iocb read = NewIocb(IOCB_CMD_PREAD, -1);
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), -EBADF);
   // As many polls that never end as the ring has room for.
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   batch[0] = &poll;
   long result = 1;
   for (int i = 0; i < 10000 && result == 1; ++i) result = kernel_.io_submit(ctx, 1, batch);
@@ -256,11 +229,7 @@ TEST_F(AioTest, AChildReadsAPageThatTheParentWasReading) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   char buffer[8] = {};
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fd);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
-  read.aio_nbytes = 5;
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, 5);
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   io_event event;
@@ -285,10 +254,7 @@ TEST_F(AioTest, AChildsPollCompletesAndTheParentsDoesNotCompleteInTheChild) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   iocb* batch[] = {&poll};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   io_event event;
@@ -316,11 +282,7 @@ TEST(AioForkTest, TheParentsRetriedReadDoesNotRunInTheChild) {
   int fds[2];
   ASSERT_EQ(kernel.pipe2(fds, 0), 0);
   char buffer[8] = {};
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fds[0]);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
-  read.aio_nbytes = sizeof(buffer);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fds[0], buffer, sizeof(buffer));
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
   EXPECT_EQ(InChild([&] {
