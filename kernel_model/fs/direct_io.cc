@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
-#include "absl/memory/memory.h"
 #include "kernel_model/block/bio.h"
+#include "kernel_model/kernel/sched.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
@@ -18,8 +18,9 @@ struct dio {
 };
 
 void DioEndIo(bio* bio) {
-  const auto owned = absl::WrapUnique(static_cast<dio*>(bio->bi_private));
-  const dio& done = *owned;
+  auto* const finished = static_cast<dio*>(bio->bi_private);
+  const dio done = *finished;
+  kmem_cache_delete(current_kernel().dio_cache, finished);
   kiocb* const iocb = done.iocb;
   ssize_t result = bio->bi_status;
   if (result == 0) {
@@ -51,13 +52,13 @@ ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, address_space& mapping) 
   iocb->ki_waits_for = "the device";
   iter->pinned = true;
   if (!is_sync_kiocb(*iocb)) {
-    bio->bi_private = new dio{iocb, iter, &a_ops, nullptr, nullptr};
+    bio->bi_private = kmem_cache_new<dio>(current_kernel().dio_cache, iocb, iter, &a_ops, nullptr, nullptr);
     submit_bio(bio);
     return -EIOCBQUEUED;
   }
   wait_queue_head waiter;
   ssize_t result = -EIOCBQUEUED;
-  bio->bi_private = new dio{iocb, iter, &a_ops, &waiter, &result};
+  bio->bi_private = kmem_cache_new<dio>(current_kernel().dio_cache, iocb, iter, &a_ops, &waiter, &result);
   submit_bio(bio);
   wait_event(waiter, [&result] { return result != -EIOCBQUEUED; });
   return result;

@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "kernel_model/kernel/slab.h"
 #include "kernel_model/kernel/workqueue.h"
 #include "kernel_model/profile.h"
 #include "kernel_model/sim/executor.h"
@@ -83,10 +84,12 @@ struct kernel_state {
   workqueue_struct kblockd_workqueue;  // dispatches requests
   task_struct irq;                     // what interrupts run as
   kernel_stats stats;
+  kmem_cache dio_cache;              // of blockdev_direct_IO
+  kmem_cache iomap_dio_cache;        // of iomap_dio_rw
   std::atomic<uint64_t> entries{0};  // calls into the model so far; one that is going on has the last number
-  block_device* disk = nullptr;  // the machine's one disk
-  vm_state* vm = nullptr;        // the page cache
-  int forks = 0;                 // how many forks lie between this process and the one that made the machine
+  block_device* disk = nullptr;      // the machine's one disk
+  vm_state* vm = nullptr;            // the page cache
+  int forks = 0;                     // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;
 };
