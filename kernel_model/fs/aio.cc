@@ -1018,10 +1018,14 @@ long sys_io_pgetevents(aio_context_t ctx_id, long min_nr, long nr, io_event* eve
 
 void exit_aio(mm_struct& mm) {
   Executor& executor = current_kernel().executor;
+  std::vector<kioctx*> killed;
   for (size_t id = 0; id < mm.ioctx_table.size(); ++id) {
     kioctx* const ctx = mm.ioctx_table[id];
     if (ctx == nullptr) continue;
     kill_ioctx(ctx);
+    killed.push_back(ctx);
+  }
+  for (kioctx* const ctx : killed) {
     // What waits for something outside would wait for ever, as the exit of a real process does.
     while (ctx->nr_reqs > 0 && executor.has_events()) executor.AdvanceTo(executor.NextEventNs());
     put_ioctx(ctx);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,6 +207,33 @@ TEST_F(AioTest, CountsRefusedSubmitsToo) {
   EXPECT_THAT(machine_.Operations(), testing::ElementsAre(testing::Pair("POLL", Results{{"-EAGAIN", 1}}),
                                                           testing::Pair("PREAD", Results{{"-EBADF", 1}})));
   close(fd);
+}
+
+// exit_aio kills all contexts before it waits for one: the poll of the second is cancelled while the first still waits
+// for its flush.
+TEST(AioExitTest, NoContextOutlivesTheWaitForAnother) {
+  SeededChooser chooser(1);
+  std::string trace;
+  TextTraceSink sink([&trace](absl::string_view text) { trace.append(text.data(), text.size()); });
+  Machine machine({.chooser = &chooser, .trace_sink = &sink, .host_files = true});
+  EmulatedSyscalls kernel(machine);
+  const int file = memfd_create("data", 0);
+  const int never_ready = eventfd(0, 0);
+  aio_context_t contexts[2] = {};
+  iocb requests[2] = {NewIocb(IOCB_CMD_FSYNC, file), NewPoll(never_ready, POLLIN)};
+  for (int i : {0, 1}) {
+    ASSERT_EQ(kernel.io_setup(8, &contexts[i]), 0);
+    iocb* batch[] = {&requests[i]};
+    ASSERT_EQ(kernel.io_submit(contexts[i], 1, batch), 1);
+  }
+  machine.ExitAio();
+  const size_t cancelled = trace.find("workqueue_execute_start: work=aio_poll_complete_work");
+  const size_t flushed = trace.find("block_rq_complete");
+  ASSERT_NE(cancelled, std::string::npos) << trace;
+  ASSERT_NE(flushed, std::string::npos) << trace;
+  EXPECT_LT(cancelled, flushed) << trace;
+  close(file);
+  close(never_ready);
 }
 
 // Runs `child` in a child of fork, and ends it with its result: 0 if all is well, otherwise the place that was wrong.
