@@ -3,41 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstddef>
 #include <memory>
-#include <new>
 #include <string>
 
 #include "gtest/gtest.h"
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/machine.h"
+#include "tests/kernel_model/count_allocations.h"
 #include "tests/kernel_model/fs/new_iocb.h"
-
-namespace {
-
-std::atomic<uint64_t> allocations{0};
-
-void* Allocate(size_t size, size_t alignment) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  void* memory = nullptr;
-  if (posix_memalign(&memory, std::max(alignment, sizeof(void*)), size) != 0) abort();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return Allocate(size, alignof(std::max_align_t)); }
-void* operator new(size_t size, std::align_val_t alignment) { return Allocate(size, static_cast<size_t>(alignment)); }
-void operator delete(void* memory) noexcept { free(memory); }
-void operator delete(void* memory, size_t) noexcept { free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { free(memory); }
 
 namespace aiolab {
 namespace {
@@ -80,7 +56,7 @@ class AioAllocationTest : public testing::TestWithParam<Files> {
   // between the submission of a batch and its reaping, `afterwards` behind it.
   template <typename NewRequest, typename Meanwhile, typename Afterwards>
   uint64_t Count(int rounds, NewRequest new_iocb, int64_t expected, Meanwhile meanwhile, Afterwards afterwards) {
-    const uint64_t before = allocations.load(std::memory_order_relaxed);
+    const uint64_t before = Allocations();
     for (int round = 0; round < rounds; ++round) {
       std::array<iocb, kBatch> requests;
       std::array<iocb*, kBatch> batch;
@@ -97,7 +73,7 @@ class AioAllocationTest : public testing::TestWithParam<Files> {
       }
       afterwards();
     }
-    return allocations.load(std::memory_order_relaxed) - before;
+    return Allocations() - before;
   }
 
   template <typename NewRequest, typename Meanwhile, typename Afterwards>
@@ -128,9 +104,9 @@ INSTANTIATE_TEST_SUITE_P(All, AioAllocationTest, testing::Values(Files::kModel, 
 
 // The counter counts: a test that could not fail would prove nothing.
 TEST_P(AioAllocationTest, AnAllocationIsCounted) {
-  const uint64_t before = allocations;
+  const uint64_t before = Allocations();
   const auto number = std::make_unique<int>(GetParam() == Files::kModel ? 1 : 2);
-  EXPECT_GT(allocations.load(), before) << *number;
+  EXPECT_GT(Allocations(), before) << *number;
 }
 
 TEST_P(AioAllocationTest, AReadOfACachedPageAllocatesNothing) {
