@@ -129,6 +129,8 @@ class Executor {
 
   void Enter();
   void Leave();
+  // Another thread of the client could still enter. Requires: the baton.
+  bool other_threads() const { return options_.other_threads && options_.other_threads(); }
 
   uint64_t events_run() const { return events_run_; }
   // Drops every event, watch and lock: this is a child of fork, and all of it was the parent's.
