@@ -215,5 +215,26 @@ TEST_F(RetryTest, AThousandTimesOneThreadWaitsForWhatAnotherSubmits) {
   EXPECT_EQ(shared.reaped, kRounds);
 }
 
+// In 3.4 a caller of io_getevents runs kicked requests itself, but only if the ring does not hold enough. Method: one
+// event is in the ring, and a read is kicked whose worker has not had its turn.
+TEST_F(RetryTest, OnlyWhoFindsTooFewEventsRunsKickedRequests) {
+  int fds[2];
+  ASSERT_EQ(kernel_.pipe2(fds, 0), 0);
+  char byte = 0;
+  iocb waiting = NewIocb(IOCB_CMD_PREAD, fds[0], &byte, 1);
+  ASSERT_EQ(Submit(waiting), 1);
+  iocb poll = NewPoll(fds[1], POLLOUT);
+  ASSERT_EQ(Submit(poll), 1);
+  ASSERT_EQ(kernel_.write(fds[1], "x", 1), 1);
+  timespec no_wait = {0, 0};
+  io_event event;
+  ASSERT_EQ(kernel_.io_getevents(ctx_, 1, 1, &event, &no_wait), 1);
+  EXPECT_EQ(event.obj, reinterpret_cast<uint64_t>(&poll));
+  EXPECT_EQ(byte, 0);
+  ASSERT_EQ(kernel_.io_getevents(ctx_, 1, 1, &event, &no_wait), 1);
+  EXPECT_EQ(event.obj, reinterpret_cast<uint64_t>(&waiting));
+  EXPECT_EQ(byte, 'x');
+}
+
 }  // namespace
 }  // namespace aiolab
