@@ -31,7 +31,8 @@ struct kioctx {
   int users = 0;  // system calls inside, and the table
   bool dead = false;
 
-  aio_context_t user_id = 0;  // the ring's address
+  aio_context_t user_id = 0;  // the ring's address, as far as is known
+  void* mmap_base = nullptr;  // where it was mapped at first
   aio_ring* ring = nullptr;   // the kernel's view of it
   size_t nr_pages = 0;
   unsigned id = 0;  // index in mm's table
@@ -119,6 +120,7 @@ int aio_setup_ring(kioctx* ctx, unsigned nr_events) {
   void* const ring = ctx->mm->rings.Map(geometry.pages);
   if (ring == nullptr) return -ENOMEM;
   ctx->user_id = reinterpret_cast<aio_context_t>(ring);
+  ctx->mmap_base = ring;
   ctx->ring = static_cast<aio_ring*>(ctx->mm->rings.KernelView(ring));
   ctx->nr_pages = geometry.pages;
   ctx->nr_events = geometry.events;
@@ -169,7 +171,7 @@ void RemoveActive(aio_kiocb* req) {
 void free_ioctx(kioctx* ctx) {
   list_del_init(&ctx->wq.entry);  // queued for requests that somebody else has run meanwhile
   list_del_init(&ctx->mm_contexts);
-  ctx->mm->rings.Unmap(reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
+  ctx->mm->rings.Unmap(ctx->mmap_base, reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
   delete ctx;
 }
 
@@ -212,7 +214,7 @@ int ioctx_alloc(unsigned nr_events, kioctx** made) {
   ctx->req_batch = std::max((ctx->nr_events - 1) / (cpus * 4), 1u);
 
   if (mm->aio_nr + max_reqs > mm->aio_max_nr) {
-    mm->rings.Unmap(reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
+    mm->rings.Unmap(ctx->mmap_base, ctx->mmap_base, ctx->nr_pages);
     return -EAGAIN;
   }
   mm->aio_nr += max_reqs;
@@ -254,7 +256,12 @@ kioctx* lookup_ioctx(aio_context_t ctx_id) {
   if (get_user(id, reinterpret_cast<const uint32_t*>(ctx_id + offsetof(aio_ring, id))) != 0) return nullptr;
   if (id >= mm->ioctx_table.size()) return nullptr;
   kioctx* const ctx = mm->ioctx_table[id];
-  if (ctx == nullptr || ctx->user_id != ctx_id) return nullptr;
+  if (ctx == nullptr) return nullptr;
+  if (ctx->user_id != ctx_id) {
+    // The kernel hears of an mremap at once (aio_ring_mremap), the model when the ring is used at its new address.
+    if (!mm->rings.HasMoved(ctx->mmap_base, reinterpret_cast<const void*>(ctx_id))) return nullptr;
+    ctx->user_id = ctx_id;
+  }
   ++ctx->users;
   return ctx;
 }

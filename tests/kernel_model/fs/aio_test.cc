@@ -209,6 +209,36 @@ TEST_F(AioTest, CountsRefusedSubmitsToo) {
   close(fd);
 }
 
+// Memory that says what the ring says is not the ring.
+TEST_F(AioTest, ACopyOfARingIsNotTheContext) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  alignas(4096) char copy[4096];
+  memcpy(copy, reinterpret_cast<const void*>(ctx), sizeof(copy));
+  EXPECT_EQ(kernel_.io_getevents(reinterpret_cast<aio_context_t>(copy), 0, 0, nullptr, nullptr), -EINVAL);
+  EXPECT_EQ(kernel_.io_getevents(ctx, 0, 0, nullptr, nullptr), 0);
+}
+
+// A moved ring leaves a hole, where the client may put something of its own: no later ring may lie there.
+TEST_F(AioTest, TheOldPlaceOfAMovedRingIsTheClients) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  void* const old_place = reinterpret_cast<void*>(ctx);
+  const size_t bytes = 4096 * ((reinterpret_cast<aio_ring*>(ctx)->nr * sizeof(io_event) + 32 + 4095) / 4096);
+  void* const moved = mremap(old_place, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+                             mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(moved, MAP_FAILED);
+  void* const own = mmap(old_place, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  ASSERT_EQ(own, old_place);
+  memset(own, 'o', bytes);
+  ASSERT_EQ(kernel_.io_destroy(reinterpret_cast<aio_context_t>(moved)), 0);
+  aio_context_t next = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &next), 0);
+  EXPECT_NE(next, ctx);
+  EXPECT_EQ(std::string(static_cast<char*>(own), bytes), std::string(bytes, 'o'));
+  munmap(own, bytes);
+}
+
 // exit_aio kills all contexts before it waits for one: the poll of the second is cancelled while the first still waits
 // for its flush.
 TEST(AioExitTest, NoContextOutlivesTheWaitForAnother) {
