@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#include <algorithm>
-
 #include "kernel_model/fs/aio.h"
 #include "kernel_model/fs/eventfd.h"
 #include "kernel_model/fs/eventpoll.h"
@@ -57,44 +55,26 @@ long Syscall(Machine& machine, const char* name, Call call) {
   return result;
 }
 
-// A call on the host that waits: the model runs on until `try_now`, which must not wait, has a result. If the model has
-// nothing left to do, `wait` sleeps on the host until `deadline_ns`, and virtual time follows.
-template <typename TryNow, typename Wait>
-long WaitOnHost(Machine& machine, int64_t deadline_ns, TryNow try_now, Wait wait) {
-  long result = 0;
-  const auto ready = [&] {
-    result = try_now();
-    return result != 0;
-  };
-  switch (machine.RunWhileWaiting(ready, deadline_ns)) {
-    case Machine::WaitResult::kReady:
-      return result;
-    case Machine::WaitResult::kTimedOut:
-      return 0;
-    case Machine::WaitResult::kInterrupted:
-      return -EINTR;
-    case Machine::WaitResult::kIdle:
-      break;
-  }
-  const int64_t now_ns = machine.NowNs();
-  const int64_t host_start_ns = HostMonotonicNs();
-  result = wait(deadline_ns == kNoDeadline ? kNoDeadline : std::max<int64_t>(0, deadline_ns - now_ns));
-  machine.AdvanceTo(std::min(deadline_ns, now_ns + (HostMonotonicNs() - host_start_ns)));
-  return result;
-}
+// For ppoll.
+struct HostTimeout {
+  explicit HostTimeout(int64_t ns) : infinite(ns < 0), time{ns / kNanosecondsPerSecond, ns % kNanosecondsPerSecond} {}
+  timespec* get() { return infinite ? nullptr : &time; }
+  const bool infinite;
+  timespec time;
+};
 
 // A read or write that waits only for `events` of its file.
 template <typename Call>
 long HostReadOrWrite(Machine& machine, int fd, short events, Call call) {
   const long flags = Host().fcntl(fd, F_GETFL, 0);
   if (flags < 0 || (flags & O_NONBLOCK) != 0) return call();
-  const auto is_ready = [&]() -> long {
+  const auto wait = [&](int64_t timeout_ns) {
     pollfd request = {fd, events, 0};
-    timespec at_once = {};
-    return Host().ppoll(&request, 1, &at_once, nullptr, 0);
+    HostTimeout timeout(timeout_ns);
+    return Host().ppoll(&request, 1, timeout.get(), nullptr, 0);
   };
   // Whatever it is that ended the wait, the call itself says it best, except for a signal that has been handled.
-  const long waited = WaitOnHost(machine, kNoDeadline, is_ready, [](int64_t) { return 1L; });
+  const long waited = machine.WaitForHost(wait, kNoDeadline);
   return waited == -EINTR ? waited : call();
 }
 
@@ -105,26 +85,23 @@ long HostPpoll(Machine& machine, pollfd* fds, nfds_t nfds, timespec* timeout, co
     Machine::Entry entry(machine, nullptr);
     if (const int error = ReadTimeout(timeout, &deadline_ns); error != 0) return error;
   }
-  const auto try_now = [&] {
-    timespec at_once = {};
-    return Host().ppoll(fds, nfds, &at_once, sigmask, sigsetsize);
+  const auto wait = [&](int64_t timeout_ns) {
+    HostTimeout host_timeout(timeout_ns);
+    return Host().ppoll(fds, nfds, host_timeout.get(), sigmask, sigsetsize);
   };
-  return WaitOnHost(machine, deadline_ns, try_now, [&](int64_t left_ns) {
-    timespec left = {left_ns / kNanosecondsPerSecond, left_ns % kNanosecondsPerSecond};
-    return Host().ppoll(fds, nfds, left_ns == kNoDeadline ? nullptr : &left, sigmask, sigsetsize);
-  });
+  return machine.WaitForHost(wait, deadline_ns);
 }
 
 long HostEpollPwait(Machine& machine, int epfd, epoll_event* events, int maxevents, int timeout_ms,
                     const sigset_t* sigmask, size_t sigsetsize) {
   const int64_t deadline_ns = timeout_ms < 0 ? kNoDeadline : machine.NowNs() + timeout_ms * kNanosecondsPerMillisecond;
-  const auto try_now = [&] { return Host().epoll_pwait(epfd, events, maxevents, 0, sigmask, sigsetsize); };
-  return WaitOnHost(machine, deadline_ns, try_now, [&](int64_t left_ns) {
+  const auto wait = [&](int64_t timeout_ns) {
     // Rounded up, as a wait may not end early.
     const int64_t left_ms =
-        left_ns == kNoDeadline ? -1 : (left_ns + kNanosecondsPerMillisecond - 1) / kNanosecondsPerMillisecond;
+        timeout_ns < 0 ? -1 : (timeout_ns + kNanosecondsPerMillisecond - 1) / kNanosecondsPerMillisecond;
     return Host().epoll_pwait(epfd, events, maxevents, static_cast<int>(left_ms), sigmask, sigsetsize);
-  });
+  };
+  return machine.WaitForHost(wait, deadline_ns);
 }
 
 }  // namespace

@@ -39,6 +39,9 @@ constexpr int64_t kSettleNs = 1'000'000'000;
 constexpr uint64_t kLooksPerDoubling = 256;
 constexpr uint64_t kDoublingsMax = 8;
 
+// How long a thread sleeps on the host before it looks whether another has given the model work.
+constexpr int64_t kHostSliceNs = 2'000'000;
+
 std::atomic<uint64_t> next_machine_id{1};
 
 // The task of this thread on the machine that it used last, so that finding it again costs nothing.
@@ -122,6 +125,24 @@ Machine::~Machine() {
   if (cached_machine_id == id_) cached_machine_id = 0;
 }
 
+class Machine::Visit {
+ public:
+  explicit Visit(Machine& machine) : machine_(machine) {
+    BUG_ON(current_task != nullptr);
+    machine_.executor_.Enter();
+    current_task = &machine_.kernel_.irq;
+  }
+  ~Visit() {
+    current_task = nullptr;
+    machine_.executor_.Leave();
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+
+ private:
+  Machine& machine_;
+};
+
 task_struct& Machine::ThisTask() {
   if (cached_machine_id == id_) return *cached_task;
   const int tid = static_cast<int>(RawSyscall(__NR_gettid));
@@ -175,7 +196,13 @@ void Machine::Settle() {
   }
 }
 
-bool Machine::IsClientThread() const { return cached_machine_id == id_; }
+// Null for a thread that is no client.
+task_struct* Machine::FindThisTask() {
+  if (cached_machine_id == id_) return cached_task;
+  const Visit visit(*this);
+  const auto found = tasks_.find(static_cast<int>(RawSyscall(__NR_gettid)));
+  return found == tasks_.end() ? nullptr : found->second.get();
+}
 
 Machine::Entry::Entry(Machine& machine, const char* syscall) : Entry(machine, syscall, kSyscallNs) {}
 
@@ -207,7 +234,7 @@ void Machine::InterruptCurrent() {
 }
 
 void Machine::ClearInterrupt() {
-  if (cached_machine_id == id_) cached_task->sigpending.store(false, std::memory_order_relaxed);
+  if (task_struct* const task = FindThisTask()) task->sigpending.store(false, std::memory_order_relaxed);
 }
 
 int64_t Machine::LookAtClock() {
@@ -218,6 +245,11 @@ int64_t Machine::LookAtClock() {
 
 Machine::WaitResult Machine::RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
   Entry entry(*this, nullptr);
+  return RunUntil(ready, deadline_ns);
+}
+
+// Requires: inside.
+Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
   for (;;) {
     if (ready()) return WaitResult::kReady;
     if (current().sigpending) return WaitResult::kInterrupted;
@@ -241,6 +273,40 @@ Machine::WaitResult Machine::RunWhileWaiting(absl::FunctionRef<bool()> ready, in
   }
 }
 
+long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns) {
+  long ret = 0;
+  const auto ready = [&] { return (ret = call(0)) != 0; };
+  for (;;) {
+    const std::atomic<bool>* sigpending = nullptr;
+    bool alone = false;
+    {
+      Entry entry(*this, nullptr);
+      const WaitResult result = RunUntil(ready, deadline_ns);
+      if (result == WaitResult::kReady) return ret;
+      if (result == WaitResult::kTimedOut) return 0;
+      if (result == WaitResult::kInterrupted) return -EINTR;
+      sigpending = &current().sigpending;
+      alone = !executor_.other_threads();
+    }
+    if (sigpending->load(std::memory_order_relaxed)) return -EINTR;
+    const int64_t now_ns = NowNs();
+    if (deadline_ns <= now_ns) return 0;
+    const int64_t limit_ns = std::min(deadline_ns, alarm_ns());
+    int64_t slice_ns = limit_ns == kNoDeadline ? -1 : std::max<int64_t>(limit_ns - now_ns, 0);
+    const bool whole = alone || (slice_ns >= 0 && slice_ns <= kHostSliceNs);
+    if (!whole) slice_ns = kHostSliceNs;
+    const int64_t host_before_ns = HostMonotonicNs();
+    ret = call(slice_ns);
+    if (options_.clock == ClockMode::kVirtual) {
+      const int64_t elapsed_ns = HostMonotonicNs() - host_before_ns;
+      // A timeout is exact, so that it repeats.
+      AdvanceTo(ret == 0 && whole ? limit_ns : std::min(now_ns + elapsed_ns, limit_ns));
+    }
+    if (ret != 0) return ret;
+    if (whole && limit_ns == deadline_ns) return 0;
+  }
+}
+
 void Machine::AdvanceTo(int64_t when_ns) {
   Entry entry(*this, nullptr);
   executor_.AdvanceTo(when_ns);
@@ -248,13 +314,10 @@ void Machine::AdvanceTo(int64_t when_ns) {
 
 // Not an Entry: who ticks is no client, and is not counted as one.
 bool Machine::Tick() {
-  executor_.Enter();
-  current_task = &kernel_.irq;
+  const Visit visit(*this);
   const int64_t next_ns = executor_.NextEventNs();
   const bool due = next_ns != kNoDeadline && (options_.clock == ClockMode::kVirtual || next_ns <= executor_.NowNs());
   if (due) executor_.AdvanceTo(next_ns);
-  current_task = nullptr;
-  executor_.Leave();
   return due;
 }
 
@@ -306,17 +369,13 @@ int64_t Machine::OnAlarm() {
 }
 
 void Machine::SetAlarm(int64_t when_ns) {
-  executor_.Enter();
+  const Visit visit(*this);
   executor_.SetAlarm(when_ns);
-  executor_.Leave();
 }
 
 void Machine::TickAlarm() {
-  executor_.Enter();
-  current_task = &kernel_.irq;
+  const Visit visit(*this);
   if (alarm_ns() != kNoDeadline) executor_.AdvanceTo(alarm_ns());
-  current_task = nullptr;
-  executor_.Leave();
 }
 
 bool Machine::OnStuck(const std::string& finding, bool certain) {
@@ -349,17 +408,13 @@ std::map<std::string, std::map<std::string, uint64_t>> Machine::Operations() con
 
 // Not an Entry: threads that never do I/O close files too, and are no clients by that.
 bool Machine::WillCloseHostFd(int fd) {
-  executor_.Enter();
-  const bool may_close = host_files_->WillClose(fd);
-  executor_.Leave();
-  return may_close;
+  const Visit visit(*this);
+  return host_files_->WillClose(fd);
 }
 
 std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
-  executor_.Enter();
-  std::vector<int> kept = host_files_->WillCloseRange(first, last);
-  executor_.Leave();
-  return kept;
+  const Visit visit(*this);
+  return host_files_->WillCloseRange(first, last);
 }
 
 void Machine::DropCaches() {

@@ -125,14 +125,14 @@ class Machine {
   // Virtual (or host) nanoseconds since the machine was made. Takes no lock.
   int64_t NowNs() const { return executor_.NowNs(); }
 
-  // The calling thread has made at least one call on this machine.
-  bool IsClientThread() const;
+  // The calling thread has made at least one call on this machine. Requires: !InsideModel().
+  bool IsClientThread() { return FindThisTask() != nullptr; }
   // The calling thread is inside the machine now, for example in a signal handler that interrupted it there.
   static bool InsideModel() { return current_task != nullptr; }
   // Ends an interruptible sleep of the calling thread with EINTR, now or at its next. Async-signal-safe. Requires:
   // InsideModel().
   static void InterruptCurrent();
-  // Takes back an InterruptCurrent() that has been delivered.
+  // Takes back an InterruptCurrent() that has been delivered. Requires: !InsideModel().
   void ClearInterrupt();
 
   // A look at a clock, or another call that the model has nothing to do with: costs a little virtual time and runs what
@@ -148,6 +148,13 @@ class Machine {
   // Runs the model while the calling thread waits for something of the host: until ready(), the deadline, or until
   // nothing is left to run. Never sleeps on the host with the virtual clock.
   WaitResult RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
+  // The same, and if only the host can wake the caller, sleeps there until it does. `call(timeout_ns)` makes the call
+  // of the host that the client waits in: 0 is a look, negative means no limit. It returns 0 if the time ran out,
+  // otherwise what the client is to get. Virtual time follows the sleep; with other threads of the client about, which
+  // may give the model work and then sleep where nobody sees it, the thread looks up from the sleep every now and then.
+  //
+  // Returns what `call` did, 0 if the deadline has passed, or -EINTR after InterruptCurrent().
+  long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns);
   // Time has passed on the host while the thread slept there: virtual time follows.
   void AdvanceTo(int64_t when_ns);
 
@@ -158,8 +165,8 @@ class Machine {
   // Lets it go off now, for a client that makes no call.
   void TickAlarm();
 
-  // Runs one event, for a client that looks at its ring in memory and makes no call. False if there is none, or a
-  // client is inside.
+  // Runs one event, for a client that looks at its ring in memory and makes no call; waits for a client that is inside.
+  // False if there is none. With the host's clock, only one that is due.
   bool Tick();
   // From any thread.
   uint64_t entries() const { return kernel_.entries.load(std::memory_order_relaxed); }
@@ -211,11 +218,16 @@ class Machine {
     SimDisk* disk;
     SimDisk* device;  // null: no node
   };
+  // Inside for a moment, on nobody's behalf: who looks in so is no client, and is not counted as one. A handler that
+  // runs meanwhile finds InsideModel(), and stays out.
+  class Visit;
   task_struct& ThisTask();
   void LosePower();
   void MakeNamespace();
   void DropKernelState();
   absl::Status MountOne(const SimfsMount& mount);
+  task_struct* FindThisTask();
+  WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
   std::string FindStuck();
   int64_t OnAlarm();
   bool OnStuck(const std::string& finding, bool certain);

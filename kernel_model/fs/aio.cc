@@ -31,7 +31,8 @@ struct kioctx {
   int users = 0;  // system calls inside, and the table
   bool dead = false;
 
-  aio_context_t user_id = 0;  // the ring's address
+  aio_context_t user_id = 0;  // the ring's address, as far as is known
+  void* mmap_base = nullptr;  // where it was mapped at first
   aio_ring* ring = nullptr;   // the kernel's view of it
   size_t nr_pages = 0;
   unsigned id = 0;  // index in mm's table
@@ -119,6 +120,7 @@ int aio_setup_ring(kioctx* ctx, unsigned nr_events) {
   void* const ring = ctx->mm->rings.Map(geometry.pages);
   if (ring == nullptr) return -ENOMEM;
   ctx->user_id = reinterpret_cast<aio_context_t>(ring);
+  ctx->mmap_base = ring;
   ctx->ring = static_cast<aio_ring*>(ctx->mm->rings.KernelView(ring));
   ctx->nr_pages = geometry.pages;
   ctx->nr_events = geometry.events;
@@ -169,7 +171,7 @@ void RemoveActive(aio_kiocb* req) {
 void free_ioctx(kioctx* ctx) {
   list_del_init(&ctx->wq.entry);  // queued for requests that somebody else has run meanwhile
   list_del_init(&ctx->mm_contexts);
-  ctx->mm->rings.Unmap(reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
+  ctx->mm->rings.Unmap(ctx->mmap_base, reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
   delete ctx;
 }
 
@@ -212,7 +214,7 @@ int ioctx_alloc(unsigned nr_events, kioctx** made) {
   ctx->req_batch = std::max((ctx->nr_events - 1) / (cpus * 4), 1u);
 
   if (mm->aio_nr + max_reqs > mm->aio_max_nr) {
-    mm->rings.Unmap(reinterpret_cast<void*>(ctx->user_id), ctx->nr_pages);
+    mm->rings.Unmap(ctx->mmap_base, ctx->mmap_base, ctx->nr_pages);
     return -EAGAIN;
   }
   mm->aio_nr += max_reqs;
@@ -254,7 +256,12 @@ kioctx* lookup_ioctx(aio_context_t ctx_id) {
   if (get_user(id, reinterpret_cast<const uint32_t*>(ctx_id + offsetof(aio_ring, id))) != 0) return nullptr;
   if (id >= mm->ioctx_table.size()) return nullptr;
   kioctx* const ctx = mm->ioctx_table[id];
-  if (ctx == nullptr || ctx->user_id != ctx_id) return nullptr;
+  if (ctx == nullptr) return nullptr;
+  if (ctx->user_id != ctx_id) {
+    // The kernel hears of an mremap at once (aio_ring_mremap), the model when the ring is used at its new address.
+    if (!mm->rings.HasMoved(ctx->mmap_base, reinterpret_cast<const void*>(ctx_id))) return nullptr;
+    ctx->user_id = ctx_id;
+  }
   ++ctx->users;
   return ctx;
 }
@@ -446,12 +453,14 @@ bool aio_read_events(kioctx* ctx, long min_nr, long nr, io_event* events, long* 
 void aio_run_all_iocbs(kioctx* ctx);
 
 long read_events(kioctx* ctx, long min_nr, long nr, io_event* events, int64_t until_ns) {
-  // Whoever waits helps: requests that were kicked run here rather than in the worker.
-  aio_run_all_iocbs(ctx);
-
   long ret = 0;
-  aio_read_events(ctx, min_nr, nr, events, &ret);
-  if (until_ns == 0 || ret < 0 || ret >= min_nr) return ret;
+  if (aio_read_events(ctx, min_nr, nr, events, &ret)) return ret;
+  // Who would have to wait helps, once: requests that were kicked run here rather than in the worker. As in 3.4.
+  if (!list_empty(&ctx->run_list)) {
+    aio_run_all_iocbs(ctx);
+    if (aio_read_events(ctx, min_nr, nr, events, &ret)) return ret;
+  }
+  if (until_ns == 0) return ret;
 
   // A negative timeout never runs out, as in the kernel.
   const int64_t now_ns = current_kernel().executor.NowNs();
@@ -864,6 +873,8 @@ int io_submit_one(kioctx* ctx, iocb* user_iocb) {
   const int error = SubmitPrepared(iocb, user_iocb, req);
   if (error == 0) {
     iocb_put(req);
+    // What was kicked meanwhile. As in 3.4.
+    aio_run_all_iocbs(ctx);
     return 0;
   }
   // Refused: nothing has happened, and there will be no event.
@@ -975,7 +986,6 @@ long sys_io_submit(aio_context_t ctx_id, long nr, iocb** iocbpp) {
     if (ret != 0) break;
   }
   if (nr > kAioPlugThreshold) blk_finish_plug(&plug);
-  aio_run_all_iocbs(ctx);
   put_ioctx(ctx);
   return i > 0 ? i : ret;
 }
@@ -1021,10 +1031,14 @@ long sys_io_pgetevents(aio_context_t ctx_id, long min_nr, long nr, io_event* eve
 
 void exit_aio(mm_struct& mm) {
   Executor& executor = current_kernel().executor;
+  std::vector<kioctx*> killed;
   for (size_t id = 0; id < mm.ioctx_table.size(); ++id) {
     kioctx* const ctx = mm.ioctx_table[id];
     if (ctx == nullptr) continue;
     kill_ioctx(ctx);
+    killed.push_back(ctx);
+  }
+  for (kioctx* const ctx : killed) {
     // What waits for something outside would wait for ever, as the exit of a real process does.
     while (ctx->nr_reqs > 0 && executor.has_events()) executor.AdvanceTo(executor.NextEventNs());
     put_ioctx(ctx);

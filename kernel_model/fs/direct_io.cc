@@ -2,36 +2,44 @@
 
 #include <errno.h>
 
-#include "absl/memory/memory.h"
 #include "kernel_model/block/bio.h"
+#include "kernel_model/kernel/sched.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
 namespace {
 
 struct dio {
-  kiocb* iocb;
+  kiocb* iocb;     // null: whoever waited has been told that this never ends
   iov_iter* iter;  // the request's; it lives as long as the request
   const address_space_operations* a_ops;
-  wait_queue_head* waiter;  // of a synchronous request, else null
-  ssize_t* result;
+  bool done = false;  // of a synchronous request, whose caller frees this
+  ssize_t result = 0;
+  wait_queue_head waiter{};
 };
 
+void Free(dio* dio) { kmem_cache_delete(current_kernel().dio_cache, dio); }
+
 void DioEndIo(bio* bio) {
-  const auto owned = absl::WrapUnique(static_cast<dio*>(bio->bi_private));
-  const dio& done = *owned;
-  kiocb* const iocb = done.iocb;
+  auto* const ended = static_cast<dio*>(bio->bi_private);
+  kiocb* const iocb = ended->iocb;
   ssize_t result = bio->bi_status;
+  bio_put(bio);
+  if (iocb == nullptr) {
+    Free(ended);
+    return;
+  }
   if (result == 0) {
-    result = (iocb->ki_flags & IOCB_WRITE) != 0 ? done.a_ops->write_range(iocb, done.iter, done.iter->count)
-                                                : done.a_ops->read_range(iocb, done.iter, done.iter->count);
+    result = (iocb->ki_flags & IOCB_WRITE) != 0 ? ended->a_ops->write_range(iocb, ended->iter, ended->iter->count)
+                                                : ended->a_ops->read_range(iocb, ended->iter, ended->iter->count);
   }
   if (result > 0) iocb->ki_pos += result;
-  bio_put(bio);
-  if (done.waiter != nullptr) {
-    *done.result = result;
-    wake_up_all(*done.waiter);
+  if (is_sync_kiocb(*iocb)) {
+    ended->result = result;
+    ended->done = true;
+    wake_up_all(ended->waiter);
   } else {
+    Free(ended);
     iocb->ki_complete(iocb, result);
   }
 }
@@ -50,16 +58,17 @@ ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, address_space& mapping) 
   bio->bi_end_io = DioEndIo;
   iocb->ki_waits_for = "the device";
   iter->pinned = true;
-  if (!is_sync_kiocb(*iocb)) {
-    bio->bi_private = new dio{iocb, iter, &a_ops, nullptr, nullptr};
-    submit_bio(bio);
-    return -EIOCBQUEUED;
-  }
-  wait_queue_head waiter;
-  ssize_t result = -EIOCBQUEUED;
-  bio->bi_private = new dio{iocb, iter, &a_ops, &waiter, &result};
+  dio* const dio = kmem_cache_new<struct dio>(current_kernel().dio_cache, iocb, iter, &a_ops);
+  bio->bi_private = dio;
+  const bool sync = is_sync_kiocb(*iocb);
   submit_bio(bio);
-  wait_event(waiter, [&result] { return result != -EIOCBQUEUED; });
+  if (!sync) return -EIOCBQUEUED;
+  if (wait_event(dio->waiter, [dio] { return dio->done; }) != SleepResult::kDone) {
+    dio->iocb = nullptr;  // the device may still end it
+    return -EIO;
+  }
+  const ssize_t result = dio->result;
+  Free(dio);
   return result;
 }
 

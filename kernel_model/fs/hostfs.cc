@@ -145,7 +145,7 @@ int HostFsync(file* filp, int datasync, fsync_state* state) {
       add_wait_queue(state->flush_done, state->wait);
       return -EIOCBRETRY;
     }
-    wait_event(state->flush_done, [state] { return state->flushed; });
+    if (wait_event(state->flush_done, [state] { return state->flushed; }) != SleepResult::kDone) return -EIO;
   }
   if (state->error != 0) return state->error;
   return static_cast<int>(RawSyscall(datasync != 0 ? __NR_fdatasync : __NR_fsync, host.host_fd));

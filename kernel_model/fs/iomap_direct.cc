@@ -50,6 +50,10 @@ struct iomap_dio {
   fsync_state sync;
 };
 
+struct FreeDio {
+  void operator()(iomap_dio* dio) const { kmem_cache_delete(current_kernel().iomap_dio_cache, dio); }
+};
+
 void SetError(iomap_dio& dio, int error) {
   if (dio.error == 0) dio.error = error;
 }
@@ -133,7 +137,7 @@ void CompleteAsync(iomap_dio* dio, wait_queue_entry* leave) {
   const ssize_t result = iomap_dio_complete(*dio, leave);
   if (result == -EIOCBRETRY) return;
   kiocb* const iocb = dio->iocb;
-  delete dio;
+  FreeDio()(dio);
   iocb->ki_complete(iocb, result);
 }
 
@@ -305,7 +309,7 @@ int MakeCoherent(const iomap_dio& dio) {
 // Mirrors: iomap_dio_rw.
 ssize_t iomap_dio_rw(kiocb* iocb, iov_iter* iter, address_space& mapping, bool force_wait) {
   inode& node = *mapping.host;
-  auto owned = std::make_unique<iomap_dio>();
+  std::unique_ptr<iomap_dio, FreeDio> owned(kmem_cache_new<iomap_dio>(current_kernel().iomap_dio_cache));
   iomap_dio& dio = *owned;
   dio.iocb = iocb;
   dio.iter = iter;

@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "kernel_model/kernel/slab.h"
 #include "kernel_model/kernel/workqueue.h"
 #include "kernel_model/profile.h"
 #include "kernel_model/sim/executor.h"
@@ -83,6 +84,8 @@ struct kernel_state {
   workqueue_struct kblockd_workqueue;  // dispatches requests
   task_struct irq;                     // what interrupts run as
   kernel_stats stats;
+  kmem_cache dio_cache;              // of blockdev_direct_IO
+  kmem_cache iomap_dio_cache;        // of iomap_dio_rw
   std::atomic<uint64_t> entries{0};  // calls into the model so far; one that is going on has the last number
   block_device* disk = nullptr;      // the machine's one disk
   // The date at executor time 0, in nanoseconds of Unix time: 2025-01-01 00:00:00 UTC, so that runs repeat.

@@ -21,11 +21,14 @@ class AioRingArena {
 
   // `pages` zeroed pages, readable and writable; null if there is no more room.
   void* Map(size_t pages);
-  // Takes them from the client, whose next access is a SIGSEGV. The kernel's view stays as it is until Unmap. Requires:
-  // from Map with the same number of pages.
-  void Hide(void* ring, size_t pages);
-  // Gives them back; their contents are gone. Requires: from Map with the same number of pages.
-  void Unmap(void* ring, size_t pages);
+  // Takes them from the client, who has them at `now_at`: the next access there is a SIGSEGV. The kernel's view stays
+  // as it is until Unmap.
+  void Hide(void* now_at, size_t pages);
+  // Gives them back; their contents are gone. Requires: `ring` is from Map with the same number of pages.
+  void Unmap(void* ring, void* now_at, size_t pages);
+
+  // The client has moved `ring` to `address` by mremap. Reads /proc/self/maps, which is slow.
+  bool HasMoved(const void* ring, const void* address) const;
 
   // The kernel's own view of `ring`'s pages, which stays when the client unmaps, moves or protects its view.
   void* KernelView(void* ring) const { return kernel_base_ + (static_cast<char*>(ring) - base_); }
@@ -39,6 +42,8 @@ class AioRingArena {
   char* base_ = nullptr;         // where the client sees the rings
   char* kernel_base_ = nullptr;  // the same pages again
   size_t size_ = 0;              // bytes
+  uint64_t dev_ = 0;             // of the pages' file
+  uint64_t inode_ = 0;           // likewise
   size_t used_end_ = 0;          // bytes from base_ that were ever handed out
   int forks_ = 0;                // how often this process descends from one with an arena: each tries another address
   std::multimap<size_t, size_t> free_;  // pages -> offset of a free slice

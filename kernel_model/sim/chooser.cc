@@ -82,8 +82,6 @@ absl::string_view ChoiceName(Choice kind) {
       return "order";
     case Choice::kLatency:
       return "latency";
-    case Choice::kCpu:
-      return "cpu";
     case Choice::kSurvival:
       return "survival";
   }

@@ -17,11 +17,10 @@
 
 namespace aiolab {
 
-// What a question is about. The numbers are part of the replay token's format.
+// What a question is about. The numbers are part of the replay token's format; 2 is free.
 enum class Choice : uint8_t {
   kOrder = 0,     // which of several things that are due at once runs first
   kLatency = 1,   // how long a request takes, as a quantile of the device's distribution
-  kCpu = 2,       // on which CPU a task or an interrupt runs
   kSurvival = 3,  // which version of a piece of a disk a power cut leaves, the oldest being 0
 };
 
@@ -56,6 +55,8 @@ class Chooser {
   uint32_t Choose(Choice kind, uint32_t count, absl::string_view site);
 
   const Recording& recording() const { return recording_; }
+  // Makes room for so many answers: until then, recording one takes no memory.
+  void ReserveRecording(size_t answers) { recording_.answers.reserve(answers); }
 
   // Sixteen bits of a site's name, the same in every build.
   static uint16_t HashSiteName(absl::string_view site);
@@ -105,7 +106,7 @@ class ReplayChooser : public Chooser {
   bool diverged_ = false;
 };
 
-// How `kind` is written in messages and traces: "order", "latency", "cpu", "survival".
+// How `kind` is written in messages and traces: "order", "latency", "survival".
 absl::string_view ChoiceName(Choice kind);
 
 }  // namespace aiolab

@@ -216,7 +216,7 @@ Sleeper::Result Executor::HostSleep(Sleeper& me, uint32_t ticket, int64_t timeou
   if (has_watches()) {
     absl::InlinedVector<pollfd, 16> fds;
     CollectWatchedFds(fds);
-    if (options_.other_threads && options_.other_threads() && (timeout_ns < 0 || timeout_ns > kWatchSliceNs)) {
+    if (other_threads() && (timeout_ns < 0 || timeout_ns > kWatchSliceNs)) {
       timeout_ns = kWatchSliceNs;
     }
     timespec timeout = {timeout_ns / kNanosecondsPerSecond, timeout_ns % kNanosecondsPerSecond};
@@ -276,7 +276,7 @@ void Executor::PollWatches() {
   }
 }
 
-bool Executor::OutsideChance() const { return has_watches() || (options_.other_threads && options_.other_threads()); }
+bool Executor::OutsideChance() const { return has_watches() || other_threads(); }
 
 void Executor::Enter() { baton_.Lock(); }
 

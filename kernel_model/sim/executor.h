@@ -130,6 +130,8 @@ class Executor {
 
   void Enter();
   void Leave();
+  // Another thread of the client could still enter. Requires: the baton.
+  bool other_threads() const { return options_.other_threads && options_.other_threads(); }
 
   uint64_t events_run() const { return events_run_; }
   // Calls `at_event` right before the event that will be number `number` (counted from 1) runs. Null: nothing.

@@ -37,9 +37,6 @@ const std::vector<KnownDifference>& KnownDifferences() {
       {"host", "RwfTest.NosignalIsTakenForAFile", "no RWF_NOSIGNAL", "6.18"},
 
       // The emulated kernel: see kernel_model/DIFFERENCES.md.
-      {"mainline", "RingTest.AMovedRingIsTheContextAtItsNewAddress", "the model does not see mremap", ""},
-      {"retry", "RingTest.AMovedRingIsTheContextAtItsNewAddress", "the model does not see mremap", ""},
-
       {"retry", "DirectTest.TheBufferMayBeUnmappedInFlight", "the buffer's pages are not pinned", ""},
       {"mainline", "DirectTest.TheBufferMayBeUnmappedInFlight", "the buffer's pages are not pinned", ""},
 

@@ -1,15 +1,22 @@
 #include "kernel_model/machine.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernel_model/emulated_syscalls.h"
+#include "tests/kernel_model/fs/new_iocb.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
@@ -124,11 +131,8 @@ TEST(DirectIoTest, ADirectRequestOfAMemoryFileCompletesFromTheDevice) {
   ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
   std::string written(kBlock, 'w'), read(kBlock, '-');
   for (std::string* buffer : {&written, &read}) {
-    iocb request = {};
-    request.aio_lio_opcode = buffer == &written ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
-    request.aio_fildes = static_cast<uint32_t>(fd);
-    request.aio_buf = reinterpret_cast<uint64_t>(buffer->data());
-    request.aio_nbytes = kBlock;
+    const uint16_t opcode = buffer == &written ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+    iocb request = NewIocb(opcode, static_cast<int>(fd), buffer->data(), kBlock);
     iocb* batch[] = {&request};
     ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
     io_event event;
@@ -217,15 +221,81 @@ TEST_F(MachineTest, ASignalDuringAWorkersTurnEndsTheClientsSleep) {
   EmulatedSyscalls kernel(machine);
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
-  iocb fsync = {};
-  fsync.aio_lio_opcode = IOCB_CMD_FSYNC;
-  fsync.aio_fildes = static_cast<uint32_t>(fd_);
+  iocb fsync = NewIocb(IOCB_CMD_FSYNC, fd_);
   iocb* batch[] = {&fsync};
   ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
   io_event events[2];
   // Two events are wanted, and there will be one: the signal brings it back, at once.
   EXPECT_EQ(kernel.io_getevents(ctx, 2, 2, events, nullptr), -EINTR);
   machine.ClearInterrupt();
+}
+
+// A thread is a client of every machine that it has called, not only of the last.
+TEST(MachineClientTest, AThreadIsAClientOfTwoMachines) {
+  SeededChooser choosers[2] = {SeededChooser(1), SeededChooser(2)};
+  Machine first({.chooser = &choosers[0]});
+  Machine second({.chooser = &choosers[1]});
+  EXPECT_FALSE(first.IsClientThread());
+  first.LookAtClock();
+  second.LookAtClock();
+  EXPECT_TRUE(first.IsClientThread());
+  EXPECT_TRUE(second.IsClientThread());
+  bool other_is_client = true;
+  std::thread other([&] { other_is_client = first.IsClientThread(); });
+  other.join();
+  EXPECT_FALSE(other_is_client);
+}
+
+// One thread runs the model, and another asks what time it is: for ThreadSanitizer.
+TEST(MachineClientTest, TheClockCanBeReadFromAnyThread) {
+  SeededChooser chooser(1);
+  Machine machine({.chooser = &chooser});
+  std::atomic<bool> over{false};
+  bool went_back = false;
+  std::thread other([&] {
+    int64_t last_ns = 0;
+    while (!over) {
+      const int64_t now_ns = machine.NowNs();
+      went_back = went_back || now_ns < last_ns;
+      last_ns = now_ns;
+      static_cast<void>(machine.has_events());
+      static_cast<void>(machine.entries());
+      static_cast<void>(machine.had_several_threads());
+    }
+  });
+  for (int i = 0; i < 1000; ++i) machine.LookAtClock();
+  over = true;
+  other.join();
+  EXPECT_FALSE(went_back);
+  EXPECT_EQ(machine.entries(), 1000u);
+}
+
+// One thread sleeps in the host's ppoll, where the model has nothing for it yet. Another submits what will wake it, and
+// then waits for that thread, outside the model: the sleeper has to run it.
+TEST_F(MachineTest, AThreadAsleepOnTheHostRunsWhatAnotherLeavesBehind) {
+  SeededChooser chooser(1);
+  Machine machine({.chooser = &chooser, .host_files = true});
+  EmulatedSyscalls kernel(machine);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
+  const int done = eventfd(0, 0);
+  alarm(20);  // for the case that nobody wakes it
+  std::atomic<long> ready{-1};
+  std::thread sleeper([&] {
+    pollfd poll = {done, POLLIN, 0};
+    ready = kernel.ppoll(&poll, 1, nullptr, nullptr, 0);
+  });
+  const timespec until_it_sleeps = {0, 20'000'000};
+  nanosleep(&until_it_sleeps, nullptr);
+  iocb fsync = NewIocb(IOCB_CMD_FSYNC, fd_);
+  fsync.aio_flags = IOCB_FLAG_RESFD;
+  fsync.aio_resfd = static_cast<uint32_t>(done);
+  iocb* batch[] = {&fsync};
+  EXPECT_EQ(kernel.io_submit(ctx, 1, batch), 1);
+  sleeper.join();
+  alarm(0);
+  EXPECT_EQ(ready, 1);
+  close(done);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "kernel_model/machine.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
+#include "tools/preload/signals.h"
 #include "tools/preload/simfs.h"
 #include "uapi/raw_syscall.h"
 
@@ -20,7 +21,11 @@ namespace {
 bool ModelHasFds() { return Active() && TheMachine() != nullptr && !Machine::InsideModel() && OwnsMemory(); }
 
 // Whether the client may close `fd`; the model is ready for that.
-bool MayClose(int fd) { return !ModelHasFds() || TheMachine()->WillCloseHostFd(fd); }
+bool MayClose(int fd) {
+  if (!ModelHasFds()) return true;
+  const ScopedSignalDelivery signals;
+  return TheMachine()->WillCloseHostFd(fd);
+}
 
 int Result(long ret) {
   if (ret >= 0) return static_cast<int>(ret);

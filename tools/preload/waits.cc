@@ -26,64 +26,23 @@
 namespace aiolab::preload {
 namespace {
 
-// With other threads about, one of which may give the model work and then sleep where nobody sees it.
-constexpr int64_t kSliceNs = 2'000'000;
-
 int64_t DeadlineNs(int64_t now_ns, int64_t timeout_ns) {
   return timeout_ns < 0 || timeout_ns > kNoDeadline - now_ns ? kNoDeadline : now_ns + timeout_ns;
 }
 
-// `call(timeout_ns)` makes the host call: 0 is a look, negative means no limit. It returns 0 if the time ran out, else
-// what the client is to get.
-//
-// `restarts`: the call is one that goes on behind a handler with SA_RESTART.
+// As Machine::WaitForHost. `restarts`: the call is one that goes on behind a handler with SA_RESTART.
 long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t timeout_ns, bool restarts = false) {
   const ScopedSignalDelivery signals;
   Machine& machine = *TheMachine();
   ThreadState& me = Me();
   const int64_t deadline_ns = DeadlineNs(machine.NowNs(), timeout_ns);
   me.handler_interrupts = false;
-  const auto goes_on = [&] {
-    if (!restarts || me.handler_interrupts) return false;
-    DeliverDeferredSignals();
-    return true;
-  };
-  long ret = 0;
-  const auto ready = [&] { return (ret = call(0)) != 0; };
   for (;;) {
-    switch (machine.RunWhileWaiting(ready, deadline_ns)) {
-      case Machine::WaitResult::kReady:
-        if (ret == -EINTR && goes_on()) continue;
-        return ret;
-      case Machine::WaitResult::kTimedOut:
-        return 0;
-      case Machine::WaitResult::kInterrupted:
-        if (goes_on()) continue;
-        return -EINTR;
-      case Machine::WaitResult::kIdle:
-        break;
-    }
-    if (me.deferred_count > 0) {
-      if (goes_on()) continue;
-      return -EINTR;
-    }
-    const int64_t now_ns = machine.NowNs();
-    if (deadline_ns <= now_ns) return 0;
-    const int64_t limit_ns = std::min(deadline_ns, machine.alarm_ns());
-    int64_t slice_ns = limit_ns == kNoDeadline ? -1 : std::max<int64_t>(limit_ns - now_ns, 0);
-    const bool whole = SingleThreaded() || (slice_ns >= 0 && slice_ns <= kSliceNs);
-    if (!whole) slice_ns = kSliceNs;
-    const int64_t real_before_ns = HostMonotonicNs();
-    ret = call(slice_ns);
-    if (VirtualClock()) {
-      const int64_t elapsed_ns = HostMonotonicNs() - real_before_ns;
-      // A timeout is exact, so that it repeats.
-      machine.AdvanceTo(ret == 0 && whole ? limit_ns : std::min(now_ns + elapsed_ns, limit_ns));
-    }
-    if (ret == -EINTR) pthread_testcancel();
-    if (ret == -EINTR && goes_on()) continue;
-    if (ret != 0) return ret;
-    if (whole && limit_ns == deadline_ns) return 0;
+    const long ret = machine.WaitForHost(call, deadline_ns);
+    if (ret != -EINTR) return ret;
+    pthread_testcancel();
+    if (!restarts || me.handler_interrupts) return ret;
+    DeliverDeferredSignals();
   }
 }
 

@@ -3,26 +3,11 @@
 
 #include <errno.h>
 
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "kernel_model/drivers/block/sim_disk.h"
 #include "tests/kernel_model/block/block_fixture.h"
-
-namespace {
-// How often anything was allocated.
-size_t allocations = 0;
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  void* const memory = malloc(size);
-  if (memory == nullptr) abort();
-  return memory;
-}
-void operator delete(void* memory) noexcept { free(memory); }
-void operator delete(void* memory, size_t) noexcept { free(memory); }
+#include "tests/kernel_model/count_allocations.h"
 
 namespace aiolab {
 namespace {
@@ -256,11 +241,11 @@ TEST_F(BlkMqTest, ABioAndItsRequestCostNoAllocationOnceWarm) {
     };
     kernel().trace.set_sink(nullptr);
     for (int i = 0; i < 20; ++i) round();
-    const size_t before = allocations;
+    const size_t before = Allocations();
     const uint64_t merges_before = kernel().stats.merges;
     for (int i = 0; i < 20; ++i) round();
     // What is recorded of the Chooser's answers grows, by doubling.
-    EXPECT_LE(allocations - before, 2u);
+    EXPECT_LE(Allocations() - before, 2u);
     EXPECT_GE(kernel().stats.merges - merges_before, 20u);
   }
 }

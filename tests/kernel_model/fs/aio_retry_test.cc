@@ -15,6 +15,7 @@
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/fs/file_table.h"
 #include "kernel_model/machine.h"
+#include "tests/kernel_model/fs/new_iocb.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
@@ -28,15 +29,6 @@ class RetryTest : public testing::Test {
   int Install(file* filp) {
     Machine::Entry entry(machine_, nullptr);
     return static_cast<ModelFiles&>(machine_.files()).Install(filp, /*close_on_exec=*/false);
-  }
-  iocb Request(uint16_t opcode, int fd, void* buffer, size_t bytes, int64_t offset = 0) {
-    iocb iocb = {};
-    iocb.aio_lio_opcode = opcode;
-    iocb.aio_fildes = static_cast<uint32_t>(fd);
-    iocb.aio_buf = reinterpret_cast<uint64_t>(buffer);
-    iocb.aio_nbytes = bytes;
-    iocb.aio_offset = offset;
-    return iocb;
   }
   long Submit(iocb& iocb) {
     struct iocb* batch[] = {&iocb};
@@ -87,7 +79,7 @@ TEST_F(RetryTest, AKickDuringAnAttemptIsNotLostAndAttemptsDoNotOverlap) {
   impatient->f_mode = FMODE_READ;
   const int fd = Install(get_file(impatient));
   char buffer = 0;
-  iocb read = Request(IOCB_CMD_PREAD, fd, &buffer, 1);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, &buffer, 1);
   ASSERT_EQ(Submit(read), 1);
   EXPECT_EQ(Reap(), 1);
   EXPECT_EQ(buffer, 'x');
@@ -104,7 +96,7 @@ TEST_F(RetryTest, AReadOverPresentAndAbsentPagesMovesEachByteOnce) {
   ASSERT_EQ(kernel_.pwrite64(fd, contents.data(), contents.size(), 0), static_cast<long>(contents.size()));
   for (int round = 0; round < 2; ++round) {
     std::string read_back(contents.size(), '-');
-    iocb read = Request(IOCB_CMD_PREAD, fd, read_back.data(), read_back.size() - 10, 5);
+    iocb read = NewIocb(IOCB_CMD_PREAD, fd, read_back.data(), read_back.size() - 10, 5);
     ASSERT_EQ(Submit(read), 1);
     EXPECT_EQ(Reap(), static_cast<int64_t>(contents.size()) - 10);
     EXPECT_EQ(read_back.substr(0, contents.size() - 10), contents.substr(5, contents.size() - 10));
@@ -118,7 +110,7 @@ TEST_F(RetryTest, AFaultAfterProgressGivesTheShortCount) {
   ASSERT_EQ(munmap(map + 4096, 4096), 0);
   char first_page[4096];
   ASSERT_EQ(kernel_.pread64(fd, first_page, 4096, 0), 4096);  // present; the second is not
-  iocb read = Request(IOCB_CMD_PREAD, fd, map, 8192);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, map, 8192);
   ASSERT_EQ(Submit(read), 1);
   EXPECT_EQ(Reap(), 4096);
   munmap(map, 4096);
@@ -131,7 +123,7 @@ TEST_F(RetryTest, DestroyWaitsForRetriedRequests) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(64, &ctx), 0);
   for (int i = 0; i < 64; ++i) {
-    iocb read = Request(IOCB_CMD_PREAD, fd, buffers[static_cast<size_t>(i)].data(), 4096, i * 4096);
+    iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffers[static_cast<size_t>(i)].data(), 4096, i * 4096);
     read.aio_flags = IOCB_FLAG_RESFD;
     read.aio_resfd = static_cast<uint32_t>(resfd);
     struct iocb* batch[] = {&read};
@@ -150,11 +142,10 @@ TEST_F(RetryTest, AMachineMayGoWithRequestsThatWaitForPipes) {
   ASSERT_EQ(kernel_.pipe2(fds, 0), 0);
   static char buffer[16][8];
   for (auto& one : buffer) {
-    iocb read = Request(IOCB_CMD_PREAD, fds[0], one, sizeof(one));
+    iocb read = NewIocb(IOCB_CMD_PREAD, fds[0], one, sizeof(one));
     if (Submit(read) != 1) break;
   }
-  iocb poll = Request(IOCB_CMD_POLL, fds[0], nullptr, 0);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fds[0], POLLIN);
   static_cast<void>(Submit(poll));
 }
 
@@ -172,9 +163,7 @@ TEST(MachinesTest, TwoInOneProcessDoNotKnowEachOther) {
   for (int i : {0, 1}) EXPECT_EQ(kernels[i].io_destroy(ctx[1 - i]), -EINVAL);
   for (int round = 0; round < 50; ++round) {
     for (int i : {0, 1}) {
-      iocb fsync = {};
-      fsync.aio_lio_opcode = IOCB_CMD_FSYNC;
-      fsync.aio_fildes = static_cast<uint32_t>(fds[i]);
+      iocb fsync = NewIocb(IOCB_CMD_FSYNC, fds[i]);
       iocb* batch[] = {&fsync};
       ASSERT_EQ(kernels[i].io_submit(ctx[i], 1, batch), 1);
     }
@@ -215,7 +204,7 @@ TEST_F(RetryTest, AThousandTimesOneThreadWaitsForWhatAnotherSubmits) {
   static char buffer[4096];
   alarm(60);  // for the case that it never ends
   for (int i = 0; i < kRounds; ++i) {
-    iocb read = Request(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer), i * 4096);
+    iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer), i * 4096);
     long result;
     while ((result = Submit(read)) == -EAGAIN) sched_yield();
     ASSERT_EQ(result, 1);
@@ -224,6 +213,27 @@ TEST_F(RetryTest, AThousandTimesOneThreadWaitsForWhatAnotherSubmits) {
   alarm(0);
   EXPECT_FALSE(shared.failed);
   EXPECT_EQ(shared.reaped, kRounds);
+}
+
+// In 3.4 a caller of io_getevents runs kicked requests itself, but only if the ring does not hold enough. Method: one
+// event is in the ring, and a read is kicked whose worker has not had its turn.
+TEST_F(RetryTest, OnlyWhoFindsTooFewEventsRunsKickedRequests) {
+  int fds[2];
+  ASSERT_EQ(kernel_.pipe2(fds, 0), 0);
+  char byte = 0;
+  iocb waiting = NewIocb(IOCB_CMD_PREAD, fds[0], &byte, 1);
+  ASSERT_EQ(Submit(waiting), 1);
+  iocb poll = NewPoll(fds[1], POLLOUT);
+  ASSERT_EQ(Submit(poll), 1);
+  ASSERT_EQ(kernel_.write(fds[1], "x", 1), 1);
+  timespec no_wait = {0, 0};
+  io_event event;
+  ASSERT_EQ(kernel_.io_getevents(ctx_, 1, 1, &event, &no_wait), 1);
+  EXPECT_EQ(event.obj, reinterpret_cast<uint64_t>(&poll));
+  EXPECT_EQ(byte, 0);
+  ASSERT_EQ(kernel_.io_getevents(ctx_, 1, 1, &event, &no_wait), 1);
+  EXPECT_EQ(event.obj, reinterpret_cast<uint64_t>(&waiting));
+  EXPECT_EQ(byte, 'x');
 }
 
 }  // namespace

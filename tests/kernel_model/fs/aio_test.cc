@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/fs/aio_ring.h"
 #include "kernel_model/machine.h"
+#include "tests/kernel_model/fs/new_iocb.h"
 
 namespace aiolab {
 namespace {
@@ -64,10 +66,7 @@ TEST_F(AioTest, CancelTakesTheOlderOfTwoRequestsWithTheSameIocb) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   iocb* batch[] = {&poll};
   poll.aio_data = 1;
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
@@ -89,10 +88,7 @@ TEST_F(AioTest, APollOfAHostFileCompletesWhenTheHostSaysSo) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   iocb* batch[] = {&poll};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   io_event event;
@@ -113,11 +109,7 @@ TEST_F(AioTest, AFileMayBeClosedWhileARequestIsInFlight) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   char buffer[8] = {};
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fd);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
-  read.aio_nbytes = sizeof(buffer);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer));
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   machine_.WillCloseHostFd(fd);
@@ -136,10 +128,7 @@ TEST_F(AioTest, CountsWhatBecameOfRequests) {
   unlink(path.c_str());
   ASSERT_EQ(write(fd, "hello", 5), 5);
   char buffer[8];
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fd);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer);
   iocb* batch[] = {&read};
   io_event event;
   for (const uint64_t bytes : {5, 8}) {
@@ -163,14 +152,8 @@ TEST_F(AioTest, AFileThatIsReadyForNobodyDoesNotKeepTheClockFromMoving) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb polls[2] = {};
+  iocb polls[2] = {NewPoll(fd, POLLIN), NewPoll(fd, POLLPRI)};
   iocb* batch[] = {&polls[0], &polls[1]};
-  for (iocb* poll : batch) {
-    poll->aio_lio_opcode = IOCB_CMD_POLL;
-    poll->aio_fildes = static_cast<uint32_t>(fd);
-  }
-  polls[0].aio_buf = POLLIN;
-  polls[1].aio_buf = POLLPRI;
   ASSERT_EQ(kernel_.io_submit(ctx, 2, batch), 2);
   ASSERT_EQ(eventfd_write(fd, 1), 0);
   io_event event;
@@ -190,11 +173,7 @@ TEST_F(AioTest, NoappendWritesAtItsOffset) {
   ASSERT_EQ(write(fd, "hello", 5), 5);
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
-  iocb write_iocb = {};
-  write_iocb.aio_lio_opcode = IOCB_CMD_PWRITE;
-  write_iocb.aio_fildes = static_cast<uint32_t>(fd);
-  write_iocb.aio_buf = reinterpret_cast<uint64_t>("J");
-  write_iocb.aio_nbytes = 1;
+  iocb write_iocb = NewIocb(IOCB_CMD_PWRITE, fd, "J", 1);
   write_iocb.aio_rw_flags = RWF_NOAPPEND;
   iocb* batch[] = {&write_iocb};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
@@ -214,17 +193,12 @@ TEST_F(AioTest, NoappendWritesAtItsOffset) {
 TEST_F(AioTest, CountsRefusedSubmitsToo) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(1, &ctx), 0);
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(-1);
+  iocb read = NewIocb(IOCB_CMD_PREAD, -1);
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), -EBADF);
   // As many polls that never end as the ring has room for.
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   batch[0] = &poll;
   long result = 1;
   for (int i = 0; i < 10000 && result == 1; ++i) result = kernel_.io_submit(ctx, 1, batch);
@@ -233,6 +207,63 @@ TEST_F(AioTest, CountsRefusedSubmitsToo) {
   EXPECT_THAT(machine_.Operations(), testing::ElementsAre(testing::Pair("POLL", Results{{"-EAGAIN", 1}}),
                                                           testing::Pair("PREAD", Results{{"-EBADF", 1}})));
   close(fd);
+}
+
+// Memory that says what the ring says is not the ring.
+TEST_F(AioTest, ACopyOfARingIsNotTheContext) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  alignas(4096) char copy[4096];
+  memcpy(copy, reinterpret_cast<const void*>(ctx), sizeof(copy));
+  EXPECT_EQ(kernel_.io_getevents(reinterpret_cast<aio_context_t>(copy), 0, 0, nullptr, nullptr), -EINVAL);
+  EXPECT_EQ(kernel_.io_getevents(ctx, 0, 0, nullptr, nullptr), 0);
+}
+
+// A moved ring leaves a hole, where the client may put something of its own: no later ring may lie there.
+TEST_F(AioTest, TheOldPlaceOfAMovedRingIsTheClients) {
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  void* const old_place = reinterpret_cast<void*>(ctx);
+  const size_t bytes = 4096 * ((reinterpret_cast<aio_ring*>(ctx)->nr * sizeof(io_event) + 32 + 4095) / 4096);
+  void* const moved = mremap(old_place, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+                             mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(moved, MAP_FAILED);
+  void* const own = mmap(old_place, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  ASSERT_EQ(own, old_place);
+  memset(own, 'o', bytes);
+  ASSERT_EQ(kernel_.io_destroy(reinterpret_cast<aio_context_t>(moved)), 0);
+  aio_context_t next = 0;
+  ASSERT_EQ(kernel_.io_setup(8, &next), 0);
+  EXPECT_NE(next, ctx);
+  EXPECT_EQ(std::string(static_cast<char*>(own), bytes), std::string(bytes, 'o'));
+  munmap(own, bytes);
+}
+
+// exit_aio kills all contexts before it waits for one: the poll of the second is cancelled while the first still waits
+// for its flush.
+TEST(AioExitTest, NoContextOutlivesTheWaitForAnother) {
+  SeededChooser chooser(1);
+  std::string trace;
+  TextTraceSink sink([&trace](absl::string_view text) { trace.append(text.data(), text.size()); });
+  Machine machine({.chooser = &chooser, .trace_sink = &sink, .host_files = true});
+  EmulatedSyscalls kernel(machine);
+  const int file = memfd_create("data", 0);
+  const int never_ready = eventfd(0, 0);
+  aio_context_t contexts[2] = {};
+  iocb requests[2] = {NewIocb(IOCB_CMD_FSYNC, file), NewPoll(never_ready, POLLIN)};
+  for (int i : {0, 1}) {
+    ASSERT_EQ(kernel.io_setup(8, &contexts[i]), 0);
+    iocb* batch[] = {&requests[i]};
+    ASSERT_EQ(kernel.io_submit(contexts[i], 1, batch), 1);
+  }
+  machine.ExitAio();
+  const size_t cancelled = trace.find("workqueue_execute_start: work=aio_poll_complete_work");
+  const size_t flushed = trace.find("block_rq_complete");
+  ASSERT_NE(cancelled, std::string::npos) << trace;
+  ASSERT_NE(flushed, std::string::npos) << trace;
+  EXPECT_LT(cancelled, flushed) << trace;
+  close(file);
+  close(never_ready);
 }
 
 // Runs `child` in a child of fork, and ends it with its result: 0 if all is well, otherwise the place that was wrong.
@@ -256,11 +287,7 @@ TEST_F(AioTest, AChildReadsAPageThatTheParentWasReading) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   char buffer[8] = {};
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fd);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
-  read.aio_nbytes = 5;
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, 5);
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   io_event event;
@@ -285,10 +312,7 @@ TEST_F(AioTest, AChildsPollCompletesAndTheParentsDoesNotCompleteInTheChild) {
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
   const int fd = eventfd(0, 0);
-  iocb poll = {};
-  poll.aio_lio_opcode = IOCB_CMD_POLL;
-  poll.aio_fildes = static_cast<uint32_t>(fd);
-  poll.aio_buf = POLLIN;
+  iocb poll = NewPoll(fd, POLLIN);
   iocb* batch[] = {&poll};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
   io_event event;
@@ -316,11 +340,7 @@ TEST(AioForkTest, TheParentsRetriedReadDoesNotRunInTheChild) {
   int fds[2];
   ASSERT_EQ(kernel.pipe2(fds, 0), 0);
   char buffer[8] = {};
-  iocb read = {};
-  read.aio_lio_opcode = IOCB_CMD_PREAD;
-  read.aio_fildes = static_cast<uint32_t>(fds[0]);
-  read.aio_buf = reinterpret_cast<uint64_t>(buffer);
-  read.aio_nbytes = sizeof(buffer);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fds[0], buffer, sizeof(buffer));
   iocb* batch[] = {&read};
   ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
   EXPECT_EQ(InChild([&] {
