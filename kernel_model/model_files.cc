@@ -1,5 +1,7 @@
 #include "kernel_model/model_files.h"
 
+#include <sys/stat.h>
+
 #include <string>
 #include <utility>
 
