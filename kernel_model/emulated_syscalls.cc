@@ -234,6 +234,122 @@ long EmulatedSyscalls::unlinkat(int dirfd, const char* pathname, int flags) {
   return Syscall(machine_, "unlinkat", [&] { return sys_unlinkat(dirfd, pathname, flags); });
 }
 
+long EmulatedSyscalls::mkdirat(int dirfd, const char* pathname, mode_t mode) {
+  if (machine_.host_files() != nullptr) return Host().mkdirat(dirfd, pathname, mode);
+  return Syscall(machine_, "mkdirat", [&] { return sys_mkdirat(dirfd, pathname, mode); });
+}
+
+long EmulatedSyscalls::linkat(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, int flags) {
+  if (machine_.host_files() != nullptr) return Host().linkat(olddirfd, oldpath, newdirfd, newpath, flags);
+  return Syscall(machine_, "linkat", [&] { return sys_linkat(olddirfd, oldpath, newdirfd, newpath, flags); });
+}
+
+long EmulatedSyscalls::symlinkat(const char* target, int newdirfd, const char* linkpath) {
+  if (machine_.host_files() != nullptr) return Host().symlinkat(target, newdirfd, linkpath);
+  return Syscall(machine_, "symlinkat", [&] { return sys_symlinkat(target, newdirfd, linkpath); });
+}
+
+long EmulatedSyscalls::readlinkat(int dirfd, const char* pathname, char* buf, int bufsiz) {
+  if (machine_.host_files() != nullptr) return Host().readlinkat(dirfd, pathname, buf, bufsiz);
+  return Syscall(machine_, "readlinkat", [&] { return sys_readlinkat(dirfd, pathname, buf, bufsiz); });
+}
+
+long EmulatedSyscalls::renameat2(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, unsigned flags) {
+  if (machine_.host_files() != nullptr) return Host().renameat2(olddirfd, oldpath, newdirfd, newpath, flags);
+  return Syscall(machine_, "renameat2", [&] { return sys_renameat2(olddirfd, oldpath, newdirfd, newpath, flags); });
+}
+
+long EmulatedSyscalls::newfstatat(int dirfd, const char* pathname, struct stat* statbuf, int flags) {
+  if (machine_.host_files() != nullptr) return Host().newfstatat(dirfd, pathname, statbuf, flags);
+  return Syscall(machine_, "newfstatat", [&] { return sys_newfstatat(dirfd, pathname, statbuf, flags); });
+}
+
+long EmulatedSyscalls::statx(int dirfd, const char* pathname, int flags, unsigned mask, struct statx* statxbuf) {
+  if (machine_.host_files() != nullptr) return Host().statx(dirfd, pathname, flags, mask, statxbuf);
+  return Syscall(machine_, "statx", [&] { return sys_statx(dirfd, pathname, flags, mask, statxbuf); });
+}
+
+long EmulatedSyscalls::statfs(const char* pathname, struct statfs* buf) {
+  if (machine_.host_files() != nullptr) return Host().statfs(pathname, buf);
+  return Syscall(machine_, "statfs", [&] { return sys_statfs(pathname, buf); });
+}
+
+long EmulatedSyscalls::fstatfs(int fd, struct statfs* buf) {
+  if (machine_.host_files() != nullptr) return Host().fstatfs(fd, buf);
+  return Syscall(machine_, "fstatfs", [&] { return sys_fstatfs(fd, buf); });
+}
+
+long EmulatedSyscalls::faccessat2(int dirfd, const char* pathname, int mode, int flags) {
+  if (machine_.host_files() != nullptr) return Host().faccessat2(dirfd, pathname, mode, flags);
+  return Syscall(machine_, "faccessat2", [&] { return sys_faccessat2(dirfd, pathname, mode, flags); });
+}
+
+long EmulatedSyscalls::fchmod(int fd, mode_t mode) {
+  if (machine_.host_files() != nullptr) return Host().fchmod(fd, mode);
+  return Syscall(machine_, "fchmod", [&] { return sys_fchmod(fd, mode); });
+}
+
+long EmulatedSyscalls::utimensat(int dirfd, const char* pathname, const timespec* times, int flags) {
+  if (machine_.host_files() != nullptr) return Host().utimensat(dirfd, pathname, times, flags);
+  return Syscall(machine_, "utimensat", [&] { return sys_utimensat(dirfd, pathname, times, flags); });
+}
+
+long EmulatedSyscalls::truncate(const char* pathname, loff_t length) {
+  if (machine_.host_files() != nullptr) return Host().truncate(pathname, length);
+  return Syscall(machine_, "truncate", [&] { return sys_truncate(pathname, length); });
+}
+
+long EmulatedSyscalls::fallocate(int fd, int mode, loff_t offset, loff_t len) {
+  if (machine_.host_files() != nullptr) return Host().fallocate(fd, mode, offset, len);
+  return Syscall(machine_, "fallocate", [&] { return sys_fallocate(fd, mode, offset, len); });
+}
+
+long EmulatedSyscalls::fadvise64(int fd, loff_t offset, loff_t len, int advice) {
+  if (machine_.host_files() != nullptr) return Host().fadvise64(fd, offset, len, advice);
+  return Syscall(machine_, "fadvise64", [&] { return sys_fadvise64(fd, offset, len, advice); });
+}
+
+long EmulatedSyscalls::getdents64(int fd, void* dirp, unsigned count) {
+  if (machine_.host_files() != nullptr) return Host().getdents64(fd, dirp, count);
+  return Syscall(machine_, "getdents64", [&] { return sys_getdents64(fd, dirp, count); });
+}
+
+long EmulatedSyscalls::dup3(int oldfd, int newfd, int flags) {
+  if (machine_.host_files() == nullptr) {
+    return Syscall(machine_, "dup3", [&] { return sys_dup3(oldfd, newfd, flags); });
+  }
+  if (oldfd != newfd) {
+    Machine::Entry entry(machine_, nullptr);
+    machine_.host_files()->WillClose(newfd);
+  }
+  return Host().dup3(oldfd, newfd, flags);
+}
+
+long EmulatedSyscalls::ioctl(int fd, unsigned cmd, unsigned long arg) {
+  if (machine_.host_files() != nullptr) return Host().ioctl(fd, cmd, arg);
+  return Syscall(machine_, "ioctl", [&] { return sys_ioctl(fd, cmd, arg); });
+}
+
+long EmulatedSyscalls::flock(int fd, int operation) {
+  if (machine_.host_files() != nullptr) return Host().flock(fd, operation);
+  return Syscall(machine_, "flock", [&] { return sys_flock(fd, operation); });
+}
+
+long EmulatedSyscalls::sync() {
+  if (machine_.host_files() != nullptr) return Host().sync();
+  return Syscall(machine_, "sync", [&] { return sys_sync(); });
+}
+
+long EmulatedSyscalls::syncfs(int fd) {
+  if (machine_.host_files() != nullptr) return Host().syncfs(fd);
+  return Syscall(machine_, "syncfs", [&] { return sys_syncfs(fd); });
+}
+
+long EmulatedSyscalls::sync_file_range(int fd, loff_t offset, loff_t nbytes, unsigned flags) {
+  if (machine_.host_files() != nullptr) return Host().sync_file_range(fd, offset, nbytes, flags);
+  return Syscall(machine_, "sync_file_range", [&] { return sys_sync_file_range(fd, offset, nbytes, flags); });
+}
+
 long EmulatedSyscalls::ppoll(pollfd* fds, nfds_t nfds, timespec* timeout, const sigset_t* sigmask, size_t sigsetsize) {
   if (machine_.host_files() != nullptr) return HostPpoll(machine_, fds, nfds, timeout, sigmask, sigsetsize);
   return Syscall(machine_, "ppoll", [&] { return sys_ppoll(fds, nfds, timeout, sigmask, sigsetsize); });

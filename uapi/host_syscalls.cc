@@ -87,6 +87,76 @@ long HostSyscalls::unlinkat(int dirfd, const char* pathname, int flags) {
   return RawSyscall(__NR_unlinkat, dirfd, pathname, flags);
 }
 
+long HostSyscalls::mkdirat(int dirfd, const char* pathname, mode_t mode) {
+  return RawSyscall(__NR_mkdirat, dirfd, pathname, mode);
+}
+
+long HostSyscalls::linkat(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, int flags) {
+  return RawSyscall(__NR_linkat, olddirfd, oldpath, newdirfd, newpath, flags);
+}
+
+long HostSyscalls::symlinkat(const char* target, int newdirfd, const char* linkpath) {
+  return RawSyscall(__NR_symlinkat, target, newdirfd, linkpath);
+}
+
+long HostSyscalls::readlinkat(int dirfd, const char* pathname, char* buf, int bufsiz) {
+  return RawSyscall(__NR_readlinkat, dirfd, pathname, buf, bufsiz);
+}
+
+long HostSyscalls::renameat2(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, unsigned flags) {
+  return RawSyscall(__NR_renameat2, olddirfd, oldpath, newdirfd, newpath, flags);
+}
+
+long HostSyscalls::newfstatat(int dirfd, const char* pathname, struct stat* statbuf, int flags) {
+  return RawSyscall(__NR_newfstatat, dirfd, pathname, statbuf, flags);
+}
+
+long HostSyscalls::statx(int dirfd, const char* pathname, int flags, unsigned mask, struct statx* statxbuf) {
+  return RawSyscall(__NR_statx, dirfd, pathname, flags, mask, statxbuf);
+}
+
+long HostSyscalls::statfs(const char* pathname, struct statfs* buf) { return RawSyscall(__NR_statfs, pathname, buf); }
+
+long HostSyscalls::fstatfs(int fd, struct statfs* buf) { return RawSyscall(__NR_fstatfs, fd, buf); }
+
+long HostSyscalls::faccessat2(int dirfd, const char* pathname, int mode, int flags) {
+  return RawSyscall(__NR_faccessat2, dirfd, pathname, mode, flags);
+}
+
+long HostSyscalls::fchmod(int fd, mode_t mode) { return RawSyscall(__NR_fchmod, fd, mode); }
+
+long HostSyscalls::utimensat(int dirfd, const char* pathname, const timespec* times, int flags) {
+  return RawSyscall(__NR_utimensat, dirfd, pathname, times, flags);
+}
+
+long HostSyscalls::truncate(const char* pathname, loff_t length) { return RawSyscall(__NR_truncate, pathname, length); }
+
+long HostSyscalls::fallocate(int fd, int mode, loff_t offset, loff_t len) {
+  return RawSyscall(__NR_fallocate, fd, mode, offset, len);
+}
+
+long HostSyscalls::fadvise64(int fd, loff_t offset, loff_t len, int advice) {
+  return RawSyscall(__NR_fadvise64, fd, offset, len, advice);
+}
+
+long HostSyscalls::getdents64(int fd, void* dirp, unsigned count) {
+  return RawSyscall(__NR_getdents64, fd, dirp, count);
+}
+
+long HostSyscalls::dup3(int oldfd, int newfd, int flags) { return RawSyscall(__NR_dup3, oldfd, newfd, flags); }
+
+long HostSyscalls::ioctl(int fd, unsigned cmd, unsigned long arg) { return RawSyscall(__NR_ioctl, fd, cmd, arg); }
+
+long HostSyscalls::flock(int fd, int operation) { return RawSyscall(__NR_flock, fd, operation); }
+
+long HostSyscalls::sync() { return RawSyscall(__NR_sync); }
+
+long HostSyscalls::syncfs(int fd) { return RawSyscall(__NR_syncfs, fd); }
+
+long HostSyscalls::sync_file_range(int fd, loff_t offset, loff_t nbytes, unsigned flags) {
+  return RawSyscall(__NR_sync_file_range, fd, offset, nbytes, flags);
+}
+
 long HostSyscalls::ppoll(pollfd* fds, nfds_t nfds, timespec* timeout, const sigset_t* sigmask, size_t sigsetsize) {
   return RawSyscall(__NR_ppoll, fds, nfds, timeout, sigmask, sigsetsize);
 }

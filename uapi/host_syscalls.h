@@ -36,6 +36,28 @@ class HostSyscalls : public Syscalls {
   long fsync(int fd) override;
   long fdatasync(int fd) override;
   long unlinkat(int dirfd, const char* pathname, int flags) override;
+  long mkdirat(int dirfd, const char* pathname, mode_t mode) override;
+  long linkat(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, int flags) override;
+  long symlinkat(const char* target, int newdirfd, const char* linkpath) override;
+  long readlinkat(int dirfd, const char* pathname, char* buf, int bufsiz) override;
+  long renameat2(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, unsigned flags) override;
+  long newfstatat(int dirfd, const char* pathname, struct stat* statbuf, int flags) override;
+  long statx(int dirfd, const char* pathname, int flags, unsigned mask, struct statx* statxbuf) override;
+  long statfs(const char* pathname, struct statfs* buf) override;
+  long fstatfs(int fd, struct statfs* buf) override;
+  long faccessat2(int dirfd, const char* pathname, int mode, int flags) override;
+  long fchmod(int fd, mode_t mode) override;
+  long utimensat(int dirfd, const char* pathname, const timespec* times, int flags) override;
+  long truncate(const char* pathname, loff_t length) override;
+  long fallocate(int fd, int mode, loff_t offset, loff_t len) override;
+  long fadvise64(int fd, loff_t offset, loff_t len, int advice) override;
+  long getdents64(int fd, void* dirp, unsigned count) override;
+  long dup3(int oldfd, int newfd, int flags) override;
+  long ioctl(int fd, unsigned cmd, unsigned long arg) override;
+  long flock(int fd, int operation) override;
+  long sync() override;
+  long syncfs(int fd) override;
+  long sync_file_range(int fd, loff_t offset, loff_t nbytes, unsigned flags) override;
 
   long ppoll(pollfd* fds, nfds_t nfds, timespec* timeout, const sigset_t* sigmask, size_t sigsetsize) override;
   long epoll_create1(int flags) override;

@@ -12,11 +12,13 @@
 #ifndef UAPI_SYSCALLS_H_
 #define UAPI_SYSCALLS_H_
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "uapi/aio_abi.h"
@@ -58,6 +60,38 @@ class FileSyscalls {
   virtual long fsync(int fd) = 0;
   virtual long fdatasync(int fd) = 0;
   virtual long unlinkat(int dirfd, const char* pathname, int flags) = 0;
+  virtual long mkdirat(int dirfd, const char* pathname, mode_t mode) = 0;
+  virtual long linkat(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, int flags) = 0;
+  virtual long symlinkat(const char* target, int newdirfd, const char* linkpath) = 0;
+  virtual long readlinkat(int dirfd, const char* pathname, char* buf, int bufsiz) = 0;
+  virtual long renameat2(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, unsigned flags) = 0;
+  virtual long newfstatat(int dirfd, const char* pathname, struct stat* statbuf, int flags) = 0;
+  virtual long statx(int dirfd, const char* pathname, int flags, unsigned mask, struct statx* statxbuf) = 0;
+  virtual long statfs(const char* pathname, struct statfs* buf) = 0;
+  virtual long fstatfs(int fd, struct statfs* buf) = 0;
+  virtual long faccessat2(int dirfd, const char* pathname, int mode, int flags) = 0;
+  virtual long fchmod(int fd, mode_t mode) = 0;
+  virtual long utimensat(int dirfd, const char* pathname, const timespec* times, int flags) = 0;
+  virtual long truncate(const char* pathname, loff_t length) = 0;
+  virtual long fallocate(int fd, int mode, loff_t offset, loff_t len) = 0;
+  virtual long fadvise64(int fd, loff_t offset, loff_t len, int advice) = 0;
+  virtual long getdents64(int fd, void* dirp, unsigned count) = 0;
+  virtual long dup3(int oldfd, int newfd, int flags) = 0;
+  virtual long ioctl(int fd, unsigned cmd, unsigned long arg) = 0;
+  virtual long flock(int fd, int operation) = 0;
+  virtual long sync() = 0;
+  virtual long syncfs(int fd) = 0;
+  virtual long sync_file_range(int fd, loff_t offset, loff_t nbytes, unsigned flags) = 0;
+
+  // Those that the kernel has for old times' sake, by those above.
+  long readv(int fd, const iovec* iov, int iovcnt) { return preadv2(fd, iov, iovcnt, /*pos=*/-1, /*flags=*/0); }
+  long writev(int fd, const iovec* iov, int iovcnt) { return pwritev2(fd, iov, iovcnt, /*pos=*/-1, /*flags=*/0); }
+  long preadv(int fd, const iovec* iov, int iovcnt, loff_t pos) {
+    return pos < 0 ? -EINVAL : preadv2(fd, iov, iovcnt, pos, /*flags=*/0);
+  }
+  long pwritev(int fd, const iovec* iov, int iovcnt, loff_t pos) {
+    return pos < 0 ? -EINVAL : pwritev2(fd, iov, iovcnt, pos, /*flags=*/0);
+  }
 };
 
 // The calls in which a client waits for a file, an eventfd among them, instead of in io_getevents.

@@ -112,6 +112,12 @@ std::vector<Backend>& Backends() {
 
 std::vector<Backend> AllBackends() { return Backends(); }
 
+std::vector<Backend> BackendsWithFilesIn(std::string Backend::*dir) {
+  std::vector<Backend> backends = Backends();
+  for (Backend& backend : backends) backend.files_dir = backend.*dir;
+  return backends;
+}
+
 bool SelectBackend(const std::string& name) {
   for (const Backend& backend : Backends()) {
     if (backend.name != name) continue;

@@ -26,6 +26,9 @@ struct Backend {
   // The same with the rules of tmpfs.
   std::string tmpfs_dir;
 
+  // One of the two, for tests of what both have to do; see BackendsWithFilesIn().
+  std::string files_dir;
+
   // num_possible_cpus() of this kernel, from which it sizes rings.
   unsigned possible_cpus = 1;
 
@@ -37,6 +40,9 @@ struct Backend {
 
 // Every kernel in this binary; after SelectBackend(), the selected one alone.
 std::vector<Backend> AllBackends();
+
+// The same, with files_dir set to `dir`.
+std::vector<Backend> BackendsWithFilesIn(std::string Backend::*dir);
 
 // Leaves only the backend `name`. Returns false, and changes nothing, if there is none. Call it before
 // InitGoogleTest().
