@@ -17,11 +17,13 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "kernel_model/fs/aio.h"
 #include "kernel_model/kernel/sched.h"
 #include "kernel_model/profile.h"
 #include "kernel_model/sim/chooser.h"
 #include "kernel_model/sim/executor.h"
+#include "kernel_model/sim/fault_rules.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "kernel_model/sim/trace.h"
 
@@ -44,6 +46,7 @@ struct MachineOptions {
   // Whether another thread of the client may still enter. Default: whether another thread that has entered is alive.
   std::function<bool()> other_threads = nullptr;
   int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
+  std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
 };
 
 class Machine {
@@ -137,6 +140,19 @@ class Machine {
   // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
   std::map<std::string, std::map<std::string, uint64_t>> Operations() const;
 
+  // Fault rules that come and go while the machine runs; see FaultEngine. None of these takes virtual time. Requires:
+  // !InsideModel().
+  int AddFaultRule(FaultRule rule);
+  void RemoveFaultRule(int rule);
+  FaultRuleCounts CountsOfFaultRule(int rule);
+  std::vector<FaultRuleCounts> FaultCounts();
+  // How many completions hold(tag) holds now.
+  int CountHeld(absl::string_view tag);
+  // Runs the model until hold(tag) holds `count` completions. False if it has nothing left to do before that.
+  bool RunUntilHeld(absl::string_view tag, int count);
+  // Lets go of what hold(tag) holds. Returns how many there were.
+  int Release(absl::string_view tag);
+
   // Drops the modelled page cache, as /proc/sys/vm/drop_caches does.
   void DropCaches();
 
@@ -144,6 +160,7 @@ class Machine {
   friend class Entry;
   task_struct& ThisTask();
   std::string FindStuck();
+  void CountStepsFor(const FaultRule& rule);
   bool OtherThreadsAlive();
 
   const MachineOptions options_;

@@ -1,5 +1,7 @@
+#include "kernel_model/block/bio_fault.h"
 #include "kernel_model/block/blkdev.h"
 #include "kernel_model/fs/fs.h"
+#include "kernel_model/kernel/fault_inject.h"
 
 namespace aiolab {
 
@@ -48,6 +50,8 @@ void submit_bio(bio* bio) {
                                   {"rwbs", Rwbs(bio->bi_opf)},
                                   {"sector", bio->bi_sector},
                                   {"bytes", bio->bi_size}});
+  if (fault_armed(FaultSite::kBio) && fault_bio(bio)) [[unlikely]]
+    return;
   blk_plug* const plug = current().plug;
   if (plug == nullptr) {
     bio->bi_bdev->submit(bio);

@@ -13,6 +13,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "kernel_model/kernel/wait.h"
+#include "kernel_model/sim/fault_rules.h"
 
 namespace aiolab {
 
@@ -102,6 +103,11 @@ inline bool is_sync_kiocb(const kiocb& iocb) { return iocb.ki_complete == nullpt
 // Merges RWF_* flags into ki_flags. 0, -EOPNOTSUPP or -EINVAL.
 int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write);
 
+// A read or write at an occasion of the fault rules. Valid as long as `iocb` is.
+FaultPoint fault_point(const kiocb& iocb, size_t bytes);
+// 0, or the -errno with which a buffered request meets the page at its position.
+int fault_page(const kiocb& iocb, size_t bytes);
+
 struct poll_table_struct {
   // Called by ->poll for each wait queue that announces changes.
   void (*_qproc)(file* filp, wait_queue_head* head, poll_table_struct* pt) = nullptr;
@@ -168,8 +174,9 @@ struct file {
   loff_t f_pos = 0;
   std::shared_ptr<inode> f_inode;
   int f_count = 1;
-  int64_t f_id = 0;  // as traces name it, by order of opening
-  list_head f_ep;    // file_watchers
+  int64_t f_id = 0;    // as traces name it, by order of opening
+  std::string f_name;  // as it was opened, absolute, for fault rules; empty: it has none
+  list_head f_ep;      // file_watchers
 };
 
 inline file* get_file(file* filp) {
@@ -182,6 +189,9 @@ inline __poll_t vfs_poll(file* filp, poll_table_struct* pt);
 
 // DEFAULT_POLLMASK: a file without ->poll is always ready.
 inline constexpr __poll_t DEFAULT_POLLMASK = 0x1 | 0x4 | 0x40 | 0x100;
+
+// Calls ->fsync, unless a fault rule makes it fail. Requires: the file has one.
+int vfs_fsync(file* filp, int datasync, fsync_state* state);
 
 inline __poll_t vfs_poll(file* filp, poll_table_struct* pt) {
   return filp->f_op->poll == nullptr ? DEFAULT_POLLMASK : filp->f_op->poll(filp, pt);

@@ -223,12 +223,15 @@ constexpr file_operations kReadOnlyStreamOps = {
     .name = "host eventfd", .read_iter = StreamReadIter, .poll = StreamPoll, .release = HostRelease};
 constexpr file_operations kDirectoryOps = {.name = "host directory", .fsync = HostFsync, .release = HostRelease};
 
-bool IsEventfd(int fd) {
-  char target[64] = {};
+// What the host calls the file behind `fd`: its path, or "anon_inode:[eventfd]" and the like.
+std::string LinkOf(int fd) {
+  char target[PATH_MAX];
   const std::string path = absl::StrCat("/proc/self/fd/", fd);
-  const long n = RawSyscall(__NR_readlink, path.c_str(), target, sizeof(target) - 1);
-  return n > 0 && absl::string_view(target, static_cast<size_t>(n)) == "anon_inode:[eventfd]";
+  const long n = RawSyscall(__NR_readlink, path.c_str(), target, sizeof(target));
+  return n > 0 ? std::string(target, static_cast<size_t>(n)) : "";
 }
+
+bool IsEventfd(int fd) { return LinkOf(fd) == "anon_inode:[eventfd]"; }
 
 const file_operations* OperationsOf(int fd, const struct stat& status) {
   if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)) return &kPagedOps;
@@ -292,6 +295,7 @@ file* HostFiles::fget(int fd) {
   host->f_flags = f_flags;
   host->f_op = OperationsOf(fd, status);
   host->f_id = next_file_id_++;
+  host->f_name = LinkOf(fd);
   if (paged) {
     host->f_inode = InodeOf(status);
   } else {

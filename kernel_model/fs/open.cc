@@ -112,7 +112,9 @@ long sys_openat(int dirfd, const char* user_path, int signed_flags, mode_t mode)
   if ((flags & O_TRUNC) != 0 && S_ISREG(place.node->i_mode)) {
     if (const int error = place.node->truncate(0); error != 0) return error;
   }
-  return files.Install(NewFile(place.node, flags), close_on_exec);
+  file* const filp = NewFile(place.node, flags);
+  filp->f_name = place.path;
+  return files.Install(filp, close_on_exec);
 }
 
 long sys_unlinkat(int dirfd, const char* user_path, int flags) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/kernel/sched.h"
 #include "uapi/errno_name.h"
 
@@ -71,6 +72,11 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
       const loff_t size = mapping.a_ops.size(iocb->ki_filp);
       if (iocb->ki_pos >= size) break;
       n = std::min<uint64_t>(n, static_cast<uint64_t>(size - iocb->ki_pos));
+    }
+    if (fault_armed(FaultSite::kPage)) [[unlikely]] {
+      // Page by page, so that each is an occasion.
+      n = std::min<uint64_t>(n, kPageSize - static_cast<uint64_t>(iocb->ki_pos) % kPageSize);
+      if (const int error = fault_page(*iocb, n); error != 0) return moved > 0 ? moved : error;
     }
     const uint64_t first = static_cast<uint64_t>(iocb->ki_pos) >> kPageShift;
     const uint64_t last = (static_cast<uint64_t>(iocb->ki_pos) + n - 1) >> kPageShift;

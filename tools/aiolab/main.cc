@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tools/aiolab/help.h"
-#include "tools/aiolab/nearest_word.h"
+#include "kernel_model/sim/nearest_word.h"
 #include "tools/aiolab/run_command.h"
 
 namespace aiolab {

@@ -14,9 +14,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "kernel_model/profile.h"
+#include "kernel_model/sim/nearest_word.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
-#include "tools/aiolab/nearest_word.h"
 
 namespace aiolab {
 

@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
-#include "tools/aiolab/nearest_word.h"
+#include "kernel_model/sim/nearest_word.h"
 #include "tools/aiolab/story.h"
 
 namespace aiolab {

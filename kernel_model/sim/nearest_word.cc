@@ -1,4 +1,4 @@
-#include "tools/aiolab/nearest_word.h"
+#include "kernel_model/sim/nearest_word.h"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // "Did you mean ...": the word of a list that is nearest to a mistyped one.
-#ifndef TOOLS_AIOLAB_NEAREST_WORD_H_
-#define TOOLS_AIOLAB_NEAREST_WORD_H_
+#ifndef KERNEL_MODEL_SIM_NEAREST_WORD_H_
+#define KERNEL_MODEL_SIM_NEAREST_WORD_H_
 
 #include <cstddef>
 #include <string>
@@ -18,4 +18,4 @@ std::string NearestWord(absl::string_view word, const std::vector<std::string>& 
 
 }  // namespace aiolab
 
-#endif  // TOOLS_AIOLAB_NEAREST_WORD_H_
+#endif  // KERNEL_MODEL_SIM_NEAREST_WORD_H_
