@@ -66,12 +66,14 @@ struct NoTraceSink : TraceSink {
 Machine::Machine(MachineOptions options)
     : options_(std::move(options)),
       id_(next_machine_id++),
-      executor_(*options_.chooser, {.clock = options_.clock,
-                                    .find_stuck = [this] { return FindStuck(); },
-                                    .other_threads = options_.other_threads ? options_.other_threads
-                                                                            : [this] { return OtherThreadsAlive(); },
-                                    .on_stuck = options_.on_stuck ? options_.on_stuck : DefaultOnStuck,
-                                    .stuck_grace_ns = options_.stuck_grace_ns}),
+      executor_(
+          *options_.chooser,
+          {.clock = options_.clock,
+           .find_stuck = [this] { return FindStuck(); },
+           .other_threads = options_.other_threads ? options_.other_threads : [this] { return OtherThreadsAlive(); },
+           .on_stuck = [this](const std::string& finding, bool certain) { return OnStuck(finding, certain); },
+           .on_alarm = [this] { return OnAlarm(); },
+           .stuck_grace_ns = options_.stuck_grace_ns}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
       disk_(std::make_unique<SimDisk>(kernel_)),
       fork_canary_(MakeForkCanary()) {
@@ -82,7 +84,7 @@ Machine::Machine(MachineOptions options)
     kernel_.faults.Add(rule);
   }
   kernel_.disk = disk_.get();
-  kernel_.sched_submit_work = blk_flush_plug;
+  kernel_.sched_submit_work = blk_schedule_flush_plug;
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
     host_files_ = host.get();
@@ -99,7 +101,7 @@ Machine::~Machine() {
     // Bios under way would call back into what is about to go.
     while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
     DropRequests(mm_);
-    blk_free_lost_bios(*disk_);
+    disk_->ForgetRequests(bio_put);
     files_.reset();
   }
   trace_.Flush();
@@ -180,8 +182,10 @@ Machine::WaitResult Machine::RunWhileWaiting(absl::FunctionRef<bool()> ready, in
       if (!executor_.has_events()) return ready() ? WaitResult::kReady : WaitResult::kIdle;
       continue;
     }
-    if (next_ns > deadline_ns) {
-      executor_.AdvanceTo(deadline_ns);
+    const int64_t limit_ns = std::min(deadline_ns, executor_.alarm_ns());
+    if (next_ns > limit_ns) {
+      executor_.AdvanceTo(limit_ns);
+      if (limit_ns < deadline_ns) continue;
       return WaitResult::kTimedOut;
     }
     // With the host's clock this waits for real.
@@ -209,8 +213,23 @@ bool Machine::Tick() {
 }
 
 void Machine::ExitAio() {
-  Entry entry(*this, nullptr);
-  exit_aio(mm_);
+  SetAlarm(kNoDeadline);
+  if (IsClientThread()) {
+    Entry entry(*this, nullptr);
+    exit_aio(mm_);
+  } else {
+    task_struct task;
+    task.kernel = &kernel_;
+    task.comm = "exit";
+    task.mm = &mm_;
+    task.files = files_.get();
+    executor_.Enter();
+    {
+      const ScopedCurrent as_task(task);
+      exit_aio(mm_);
+    }
+    executor_.Leave();
+  }
   trace_.Flush();
 }
 
@@ -220,9 +239,11 @@ void Machine::AfterForkInChild() {
   executor_.ResetAfterFork();
   kernel_.system_wq.ResetAfterFork();
   kernel_.aio_wq.ResetAfterFork();
+  kernel_.kblockd_workqueue.ResetAfterFork();
   ++kernel_.forks;
   {
     ScopedCurrent as_kernel(kernel_.irq);
+    disk_->ForgetRequests(bio_put);
     ForgetContexts(mm_);
   }
   for (auto& [tid, task] : tasks_) task.release();  // another thread's stack may still point at it
@@ -230,6 +251,32 @@ void Machine::AfterForkInChild() {
   threads_seen_ = 0;
   cached_machine_id = 0;
   current_task = entered_task = nullptr;
+}
+
+int64_t Machine::OnAlarm() {
+  TRACE_EVENT("itimer_expire", {{"which", "ITIMER_REAL"}});
+  return options_.on_alarm();
+}
+
+void Machine::SetAlarm(int64_t when_ns) {
+  executor_.Enter();
+  executor_.SetAlarm(when_ns);
+  executor_.Leave();
+}
+
+void Machine::TickAlarm() {
+  executor_.Enter();
+  current_task = &kernel_.irq;
+  if (alarm_ns() != kNoDeadline) executor_.AdvanceTo(alarm_ns());
+  current_task = nullptr;
+  executor_.Leave();
+}
+
+bool Machine::OnStuck(const std::string& finding, bool certain) {
+  const task_struct& task = current();
+  const std::string who =
+      task.describe_sleep == nullptr ? "" : absl::StrCat(task.comm, " ", (*task.describe_sleep)(), ": ");
+  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(certain ? finding : who + finding, certain);
 }
 
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }

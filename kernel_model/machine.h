@@ -30,6 +30,7 @@
 namespace aiolab {
 
 class HostFiles;
+class SimDisk;
 
 struct MachineOptions {
   Chooser* chooser = nullptr;  // required; must outlive the machine
@@ -45,7 +46,9 @@ struct MachineOptions {
   std::function<bool(const std::string& finding, bool certain)> on_stuck = nullptr;
   // Whether another thread of the client may still enter. Default: whether another thread that has entered is alive.
   std::function<bool()> other_threads = nullptr;
-  int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
+  // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
+  std::function<int64_t()> on_alarm = nullptr;
+  int64_t stuck_grace_ns = 2'000'000'000;   // real time that a lone client gets for a signal to come
   std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
 };
 
@@ -120,6 +123,13 @@ class Machine {
   // Time has passed on the host while the thread slept there: virtual time follows.
   void AdvanceTo(int64_t when_ns);
 
+  // The client's alarm (ITIMER_REAL): MachineOptions::on_alarm is called at `when_ns`, in NowNs() time; kNoDeadline for
+  // never. See Executor::SetAlarm.
+  void SetAlarm(int64_t when_ns);
+  int64_t alarm_ns() const { return executor_.alarm_ns(); }
+  // Lets it go off now, for a client that makes no call.
+  void TickAlarm();
+
   // Runs one event, for a client that looks at its ring in memory and makes no call. False if there is none, or a
   // client is inside.
   bool Tick();
@@ -127,7 +137,7 @@ class Machine {
   bool has_events() const { return executor_.has_events(); }
 
   // What the last thread's exit or an exec does: waits for every request in flight that can end by itself, then drops
-  // the contexts.
+  // the contexts. The alarm never goes off. A thread that is no client does not become one by it.
   void ExitAio();
 
   // In a child of fork: drops the parent's contexts, requests and locks. Called by Entry too, when it finds itself in a
@@ -161,6 +171,8 @@ class Machine {
   task_struct& ThisTask();
   std::string FindStuck();
   void CountStepsFor(const FaultRule& rule);
+  int64_t OnAlarm();
+  bool OnStuck(const std::string& finding, bool certain);
   bool OtherThreadsAlive();
 
   const MachineOptions options_;
@@ -169,7 +181,7 @@ class Machine {
   Trace trace_;
   kernel_state kernel_;
   mm_struct mm_;
-  const std::unique_ptr<block_device> disk_;
+  const std::unique_ptr<SimDisk> disk_;
   std::unique_ptr<files_struct> files_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id

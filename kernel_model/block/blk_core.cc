@@ -1,64 +1,61 @@
+#include <errno.h>
+
 #include "kernel_model/block/bio_fault.h"
+#include "kernel_model/block/blk.h"
 #include "kernel_model/block/blkdev.h"
-#include "kernel_model/fs/fs.h"
 #include "kernel_model/kernel/fault_inject.h"
 
 namespace aiolab {
+namespace {
 
-bio* bio_alloc(block_device& bdev, blk_opf_t opf, sector_t sector, uint32_t size) {
-  bio* made = new bio;
-  made->bi_bdev = &bdev;
-  made->bi_opf = opf;
-  made->bi_sector = sector;
-  made->bi_size = size;
-  made->bi_id = static_cast<int64_t>(++current_kernel().stats.bios);
-  return made;
+void EndWith(bio* bio, int status) {
+  bio->bi_status = status;
+  bio_endio(bio);
 }
 
-void bio_put(bio* bio) { delete bio; }
-
-std::string Rwbs(blk_opf_t opf) {
-  std::string letters;
-  if ((opf & REQ_PREFLUSH) != 0) letters += 'F';
-  switch (req_op(opf)) {
-    case REQ_OP_READ:
-      letters += 'R';
-      break;
-    case REQ_OP_WRITE:
-    case REQ_OP_WRITE_ZEROES:
-      letters += 'W';
-      break;
-    case REQ_OP_FLUSH:
-      letters += 'F';
-      break;
-    case REQ_OP_DISCARD:
-      letters += 'D';
-      break;
-    default:
-      letters += 'N';
-  }
-  if ((opf & REQ_FUA) != 0) letters += 'F';
-  if ((opf & REQ_RAHEAD) != 0) letters += 'A';
-  if ((opf & REQ_SYNC) != 0) letters += 'S';
-  if ((opf & REQ_META) != 0) letters += 'M';
-  return letters;
+bool BeyondTheEnd(const bio& bio) {
+  const sector_t size = bio.bi_bdev->bd_nr_sectors;
+  const uint32_t sectors = bio_sectors(&bio);
+  return sectors != 0 && (sectors > size || bio.bi_sector > size - sectors);
 }
+
+// A bio without memory only stands for the time that a file of the host takes, whatever its offset and length.
+bool Unaligned(const bio& bio, const queue_limits& limits) {
+  if (bio.bi_io_vec.empty()) return false;
+  return (bio.bi_sector << SECTOR_SHIFT) % limits.logical_block_size != 0 ||
+         bio.bi_size % limits.logical_block_size != 0;
+}
+
+}  // namespace
+
+// A device overrides the one that it needs.
+void block_device::queue_rq(request*) { BUG_ON(bd_queue != nullptr); }
+void block_device::submit(bio*) { BUG_ON(bd_queue == nullptr); }
 
 void submit_bio(bio* bio) {
-  TRACE_EVENT("block_bio_queue", {{"bio", bio->bi_id},
-                                  {"req", bio->bi_request},
-                                  {"rwbs", Rwbs(bio->bi_opf)},
-                                  {"sector", bio->bi_sector},
-                                  {"bytes", bio->bi_size}});
-  if (fault_armed(FaultSite::kBio) && fault_bio(bio)) [[unlikely]]
-    return;
-  blk_plug* const plug = current().plug;
-  if (plug == nullptr) {
-    bio->bi_bdev->submit(bio);
+  block_device& bdev = *bio->bi_bdev;
+  if (bdev.bd_queue == nullptr) {
+    TraceBio("block_bio_queue", *bio);
+    if (fault_armed(FaultSite::kBio) && fault_bio(bio)) [[unlikely]]
+      return;
+    bdev.submit(bio);
     return;
   }
-  if (plug->count++ == 0) TRACE_EVENT("block_plug", {{"comm", current().comm}});
-  list_add_tail(&bio->bi_list, &plug->bios);
+  const queue_limits& limits = bdev.bd_queue->limits;
+  if (req_op(bio->bi_opf) == REQ_OP_FLUSH) {
+    bio->bi_opf = (bio->bi_opf & ~REQ_OP_MASK) | REQ_OP_WRITE | REQ_PREFLUSH;
+  }
+  if (op_is_flush(bio->bi_opf) && req_op(bio->bi_opf) != REQ_OP_WRITE) return EndWith(bio, -EIO);
+  if (BeyondTheEnd(*bio) || Unaligned(*bio, limits)) return EndWith(bio, -EIO);
+  if (op_is_flush(bio->bi_opf) && !limits.write_cache) {
+    bio->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA);
+    if (bio->bi_size == 0) return EndWith(bio, 0);
+  }
+  if (bio->bi_size % SECTOR_SIZE != 0) bio->bi_opf |= REQ_NOMERGE;
+  TraceBio("block_bio_queue", *bio);
+  if (fault_armed(FaultSite::kBio) && fault_bio(bio)) [[unlikely]]
+    return;
+  blk_mq_submit_bio(*bdev.bd_queue, bio);
 }
 
 void blk_start_plug(blk_plug* plug) {
@@ -70,36 +67,39 @@ void blk_start_plug(blk_plug* plug) {
 void blk_finish_plug(blk_plug* plug) {
   task_struct& task = current();
   if (task.plug != plug) return;
-  if (task.kernel->bug != SeededBug::kPlugNeverFlushed) blk_flush_plug(task);
-  // The seeded bug leaves bios behind; the plug itself is about to go.
-  while (!list_empty(&plug->bios)) {
-    list_head* const lost = plug->bios.next;
-    list_del_init(lost);
-    list_add_tail(lost, &task.kernel->disk->lost_bios);
+  if (task.kernel->bug == SeededBug::kPlugNeverFlushed) {
+    // The requests stay in use, with nobody to send them; the plug itself is about to go.
+    while (!list_empty(&plug->mq_list)) list_del_init(plug->mq_list.next);
+    plug->rq_count = 0;
+  } else {
+    blk_flush_plug(task);
   }
   task.plug = nullptr;
 }
 
-void blk_flush_plug(task_struct& task) {
-  blk_plug* const plug = task.plug;
-  if (plug == nullptr || plug->count == 0) return;
-  TRACE_EVENT("block_unplug", {{"comm", task.comm}, {"nr", plug->count}});
-  plug->count = 0;
-  list_head bios;
-  list_replace_init(&plug->bios, &bios);
-  while (!list_empty(&bios)) {
-    bio* const next = list_entry(bios.next, bio, bi_list);
-    list_del_init(&next->bi_list);
-    next->bi_bdev->submit(next);
-  }
+void blk_flush_plug(task_struct& task, bool from_schedule) {
+  if (task.plug != nullptr && task.plug->rq_count > 0) blk_mq_flush_plug_list(task.plug, from_schedule);
 }
 
-void blk_free_lost_bios(block_device& disk) {
-  while (!list_empty(&disk.lost_bios)) {
-    bio* const lost = list_entry(disk.lost_bios.next, bio, bi_list);
-    list_del_init(&lost->bi_list);
-    bio_put(lost);
-  }
+void blk_schedule_flush_plug(task_struct& task) { blk_flush_plug(task, /*from_schedule=*/true); }
+
+int blkdev_issue_flush(block_device& bdev) {
+  struct Flush {
+    wait_queue_head wait;
+    bool done = false;
+    int status = 0;
+  } flush;
+  bio* const bio = bio_alloc(bdev, REQ_OP_WRITE | REQ_PREFLUSH, 0, 0);
+  bio->bi_private = &flush;
+  bio->bi_end_io = [](struct bio* ended) {
+    auto& state = *static_cast<Flush*>(ended->bi_private);
+    state.done = true;
+    state.status = ended->bi_status;
+    bio_put(ended);
+    wake_up_all(state.wait);
+  };
+  submit_bio(bio);
+  return wait_event(flush.wait, [&flush] { return flush.done; }) == SleepResult::kDone ? flush.status : -EIO;
 }
 
 }  // namespace aiolab

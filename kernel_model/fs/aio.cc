@@ -538,6 +538,15 @@ long read_events(kioctx* ctx, long min_nr, long nr, io_event* events, int64_t un
   aio_waiter waiter;
   waiter.w.func = default_wake_function;
   waiter.w.private_data = &current();
+  const auto describe = [&] {
+    return absl::StrCat(
+        "waits in io_getevents for ", min_nr - ret, min_nr - ret == 1 ? " event" : " events", " of context ",
+        ctx->trace_id, ", which has ",
+        ctx->nr_reqs == 0 ? "nothing" : absl::StrCat(ctx->nr_reqs, ctx->nr_reqs == 1 ? " request" : " requests"),
+        " in flight");
+  };
+  const absl::FunctionRef<std::string()> describe_sleep = describe;
+  current().describe_sleep = &describe_sleep;
   for (;;) {
     waiter.min_nr = static_cast<unsigned>(min_nr - ret);
     if (list_empty(&waiter.w.entry)) add_wait_queue(ctx->wait, &waiter.w);
@@ -560,6 +569,7 @@ long read_events(kioctx* ctx, long min_nr, long nr, io_event* events, int64_t un
     }
     if (slept == SleepResult::kTimedOut) break;
   }
+  current().describe_sleep = nullptr;
   remove_wait_queue(&waiter.w);
   return ret;
 }

@@ -33,10 +33,12 @@ struct task_struct {
   int cpu = 0;                     // where it runs now, 0..nr_cpus-1
   mm_struct* mm = nullptr;         // whose memory user copies mean; null in an interrupt and in a worker without use_mm
   files_struct* files = nullptr;   // whose fds fget means
-  blk_plug* plug = nullptr;        // bios held back until blk_finish_plug or until the task sleeps
+  blk_plug* plug = nullptr;        // requests held back until blk_finish_plug or until the task sleeps
   Sleeper sleeper;                 // where its thread waits on the host
   std::atomic<bool> sigpending{};  // a signal wants to end an interruptible sleep
-  int host_tid = 0;                // the thread, for looking whether it still lives; 0 for workers and interrupts
+  // What it sleeps for, for people; null while it does not sleep, or where nobody says.
+  const absl::FunctionRef<std::string()>* describe_sleep = nullptr;
+  int host_tid = 0;  // the thread, for looking whether it still lives; 0 for workers and interrupts
 };
 
 // What the model counts for its report. All are events since the machine was made.
@@ -44,7 +46,10 @@ struct kernel_stats {
   uint64_t retries = 0;  // attempts that ended with -EIOCBRETRY
   uint64_t kicks = 0;    // wake-ups of a waiting request
   uint64_t plugs = 0;    // blk_start_plug that took effect
-  uint64_t bios = 0;     // bios sent to a device
+  uint64_t bios = 0;     // bios made, the pieces of split ones too
+  // Requests made of bios, flushes of the flush machine among them; and bios and requests that became part of another.
+  uint64_t requests = 0;
+  uint64_t merges = 0;
 };
 
 // What every part of the model stands on: the clock, the choices, the trace and the workqueues. Owned by the Machine.
@@ -58,7 +63,8 @@ struct kernel_state {
         nr_cpus(nr_cpus),
         faults(chooser),
         system_wq(*this, "kworker/events"),
-        aio_wq(*this, "kworker/aio") {
+        aio_wq(*this, "kworker/aio"),
+        kblockd_workqueue(*this, "kworker/kblockd") {
     irq.kernel = this;
     irq.comm = "irq";
   }
@@ -72,8 +78,9 @@ struct kernel_state {
   FaultEngine faults;
   list_head held_back;  // by fault rules: fault_inject.h
   workqueue_struct system_wq;
-  workqueue_struct aio_wq;  // runs the retries
-  task_struct irq;          // what interrupts run as
+  workqueue_struct aio_wq;             // runs the retries
+  workqueue_struct kblockd_workqueue;  // dispatches requests
+  task_struct irq;                     // what interrupts run as
   kernel_stats stats;
   block_device* disk = nullptr;  // the machine's one disk
   int forks = 0;                 // how many forks lie between this process and the one that made the machine

@@ -68,16 +68,20 @@ void PassOn(int signal, siginfo_t* info, void* ucontext) {
 
 }  // namespace
 
-void HandleFault(int signal, siginfo_t* info, void* ucontext) {
+bool fixup_exception(void* ucontext) {
   auto* context = static_cast<ucontext_t*>(ucontext);
   greg_t& rip = context->uc_mcontext.gregs[REG_RIP];
   const auto begin = reinterpret_cast<greg_t>(aiolab_guarded_copy_begin);
   const auto end = reinterpret_cast<greg_t>(aiolab_guarded_copy_end);
   if (rip >= begin && rip < end) {
     rip = end;
-    return;
+    return true;
   }
-  PassOn(signal, info, ucontext);
+  return false;
+}
+
+void HandleFault(int signal, siginfo_t* info, void* ucontext) {
+  if (!fixup_exception(ucontext)) PassOn(signal, info, ucontext);
 }
 
 void InstallFaultHandler(int (*sigaction_function)(int, const struct sigaction*, struct sigaction*)) {

@@ -25,6 +25,11 @@ struct sigaction ClientFaultAction(int signal);
 // The handler itself, for a preload library that has faults of its own to look at first.
 void HandleFault(int signal, siginfo_t* info, void* ucontext);
 
+// Its first half: ends the copy in which the fault was. False if it was elsewhere.
+//
+// Mirrors: fixup_exception.
+bool fixup_exception(void* ucontext);
+
 // Both return the number of bytes that could not be copied: 0 for success. The current task must have an mm: in the
 // kernel an interrupt or a worker has no user memory (use_mm).
 [[nodiscard]] size_t copy_from_user(void* to, const void* from_user, size_t n);

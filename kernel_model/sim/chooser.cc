@@ -91,6 +91,8 @@ absl::string_view ChoiceName(Choice kind) {
       return "fault";
     case Choice::kPlace:
       return "place";
+    case Choice::kSurvival:
+      return "survival";
   }
   return "unknown";
 }

@@ -94,15 +94,24 @@ void Executor::RunNext(Event& event) {
 void Executor::RunDue() {
   if (running_event_) abort();
   if (has_watches()) PollWatches();
-  while (NextEventNs() <= NowNs()) RunNext(*Next());
+  while (std::min(NextEventNs(), alarm_ns()) <= NowNs()) RunFirst();
+}
+
+// The next event, or the alarm if that is earlier. Requires: there is one.
+void Executor::RunFirst() {
+  const int64_t alarm_ns = this->alarm_ns();
+  if (alarm_ns < NextEventNs()) {
+    if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, alarm_ns);
+    SetAlarm(options_.on_alarm());
+    return;
+  }
+  Event* next = Next();
+  if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, next->when_ns);
+  RunNext(*next);
 }
 
 void Executor::AdvanceTo(int64_t when_ns) {
-  while (NextEventNs() <= when_ns) {
-    Event* next = Next();
-    if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, next->when_ns);
-    RunNext(*next);
-  }
+  while (std::min(NextEventNs(), alarm_ns()) <= when_ns) RunFirst();
   if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, when_ns);
 }
 
@@ -126,7 +135,8 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     }
 
     const int64_t next_ns = NextEventNs();
-    if (next_ns <= wait.deadline_ns && next_ns != kNoDeadline) {
+    const int64_t deadline_ns = std::min(wait.deadline_ns, alarm_ns());
+    if (next_ns <= deadline_ns && next_ns != kNoDeadline) {
       idle_since_ns = -1;
       if (options_.clock == ClockMode::kVirtual) {
         now_ns_ = std::max(now_ns_, next_ns);
@@ -142,11 +152,15 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
 
     int64_t timeout_ns = -1;
     bool lone = false;
-    if (wait.deadline_ns != kNoDeadline) {
-      timeout_ns = wait.deadline_ns - NowNs();
+    if (deadline_ns != kNoDeadline) {
+      timeout_ns = deadline_ns - NowNs();
       if (options_.clock == ClockMode::kVirtual && (next_ns != kNoDeadline || !OutsideChance())) timeout_ns = 0;
       if (timeout_ns <= 0) {
-        if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, wait.deadline_ns);
+        if (deadline_ns != wait.deadline_ns) {
+          AdvanceTo(deadline_ns);
+          continue;
+        }
+        if (options_.clock == ClockMode::kVirtual) now_ns_ = std::max(now_ns_, deadline_ns);
         return StopReason::kTimedOut;
       }
     } else {
@@ -169,10 +183,9 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     const Sleeper::Result result = HostSleep(me, ticket, timeout_ns);
     if (result == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) return StopReason::kInterrupted;
     // Nobody came: what passed outside has passed for the model too, or the deadline would never be there.
-    if (result == Sleeper::Result::kTimedOut && wait.deadline_ns != kNoDeadline &&
-        options_.clock == ClockMode::kVirtual) {
+    if (result == Sleeper::Result::kTimedOut && deadline_ns != kNoDeadline && options_.clock == ClockMode::kVirtual) {
       const int64_t slept_ns = HostMonotonicNs() - slept_since_ns;
-      now_ns_ = std::max(now_ns_, std::min(wait.deadline_ns, now_ns_ + slept_ns));
+      now_ns_ = std::max(now_ns_, std::min(deadline_ns, now_ns_ + slept_ns));
     }
   }
 }
@@ -263,6 +276,7 @@ void Executor::ResetAfterFork() {
   tie_group_.clear();
   watches_.clear();
   idle_.clear();
+  SetAlarm(kNoDeadline);
   running_event_ = false;
   new (&baton_) Baton;
 }

@@ -13,6 +13,7 @@
 
 #include <poll.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -79,6 +80,8 @@ class Executor {
     // Told what find_stuck found, or that nobody is left to wake the client. True: end the wait with kStuck; false: go
     // on waiting.
     std::function<bool(const std::string& finding, bool certain)> on_stuck = nullptr;
+    // The alarm has gone off. Returns when it does so again, kNoDeadline for never.
+    std::function<int64_t()> on_alarm = nullptr;
     // How long a lone client with nothing to wait for is given for a signal from outside, real time.
     int64_t stuck_grace_ns = 2'000'000'000;
   };
@@ -105,6 +108,10 @@ class Executor {
   void RunDue();
   // Runs the model until `wait.done()`, the deadline, a signal, or a certainty that it will never be.
   StopReason BlockUntil(Sleeper& me, const Wait& wait);
+  // When `on_alarm` is called; kNoDeadline for never. The alarm is a limit of the client's own, as a timeout is, and
+  // not work of the model: where something outside may come first, its time passes on the host.
+  void SetAlarm(int64_t when_ns) { alarm_ns_.store(when_ns, std::memory_order_relaxed); }
+  int64_t alarm_ns() const { return alarm_ns_.load(std::memory_order_relaxed); }
   // Lets virtual time pass until `when_ns` and runs what becomes due.
   void AdvanceTo(int64_t when_ns);
 
@@ -129,6 +136,7 @@ class Executor {
  private:
   Event* Next();
   void RunNext(Event& event);
+  void RunFirst();
   Sleeper::Result HostSleep(Sleeper& me, uint32_t ticket, int64_t timeout_ns);
   std::vector<pollfd> WatchedFds() const;
   void HeapUp(size_t i);
@@ -146,6 +154,7 @@ class Executor {
   uint64_t next_sequence_ = 0;
   uint64_t events_run_ = 0;
   bool running_event_ = false;
+  std::atomic<int64_t> alarm_ns_{kNoDeadline};
   std::vector<Event*> heap_;       // by time, then by order of arming
   std::vector<Event*> tie_group_;  // due at the same time, taken off the heap; the Chooser says which is next
   std::vector<HostWatch*> watches_;

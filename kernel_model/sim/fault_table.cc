@@ -144,8 +144,10 @@ constexpr FaultCell kCells[] = {
     {FaultSite::kBio, "eio", kHard, "eio", kDeviceError},
     {FaultSite::kBio, "enodata", kHard, "", "the medium cannot be read"},
     {FaultSite::kBio, "etimedout", kHard, "", kDeviceError},
-    {FaultSite::kBio, "queue-full", kBenign, "", "no room in the queue: -EAGAIN for RWF_NOWAIT, others wait a little"},
     {FaultSite::kBio, "delay", kBenign, "delay(exp 1ms)", "the bio reaches the device later"},
+
+    {FaultSite::kRequest, "queue-full", kBenign, "queue-full",
+     "no request is free: -EAGAIN for RWF_NOWAIT, other clients sleep for one"},
 
     {FaultSite::kFsync, "eio", kHard, "eio", "fsync fails once, and nothing is flushed"},
     {FaultSite::kFsync, "enospc", kHard, "", "fsync finds no space for what was written before"},

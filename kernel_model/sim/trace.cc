@@ -3,11 +3,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace aiolab {
-namespace {
-
-constexpr size_t kFlushBytes = 1 << 20;
-
-}  // namespace
 
 void TextTraceSink::OnEvent(const TraceEvent& event) {
   absl::StrAppend(&buffer_, "[", event.step, "] ", event.time_ns, " ", event.task, " ", event.cpu, " ", event.name,
@@ -20,7 +15,7 @@ void TextTraceSink::OnEvent(const TraceEvent& event) {
     }
   }
   buffer_ += '\n';
-  if (buffer_.size() >= kFlushBytes) Flush();
+  if (buffer_.size() >= flush_bytes_) Flush();
 }
 
 void TextTraceSink::Flush() {

@@ -50,16 +50,19 @@ class TraceSink {
   virtual void Flush() {}
 };
 
-// One line an event: "[step] time_ns task cpu name: key=value ...". `write` gets whole lines, many at a time.
+// One line an event: "[step] time_ns task cpu name: key=value ...". `write` gets whole lines: as many at a time as make
+// `flush_bytes`, at least one.
 class TextTraceSink : public TraceSink {
  public:
-  explicit TextTraceSink(std::function<void(absl::string_view)> write) : write_(std::move(write)) {}
+  explicit TextTraceSink(std::function<void(absl::string_view)> write, size_t flush_bytes = 1 << 20)
+      : write_(std::move(write)), flush_bytes_(flush_bytes) {}
   ~TextTraceSink() override { Flush(); }
   void OnEvent(const TraceEvent& event) override;
   void Flush() override;
 
  private:
   const std::function<void(absl::string_view)> write_;
+  const size_t flush_bytes_;
   std::string buffer_;
 };
 

@@ -51,7 +51,9 @@ TEST_P(ClientTest, NoticesWrongData) {
     // It asks its own handle for the functions, where no preloaded one is found. It has to notice a broken library
     // instead.
     const std::string directory = NewTestDirectory();
-    ASSERT_TRUE(CreateFile(directory + "/libaio.so.1", "no library").ok());
+    for (const char* name : {"/libaio.so.1", "/libaio.so.1t64"}) {
+      ASSERT_TRUE(CreateFile(directory + name, "no library").ok());
+    }
     const ProgramResult result = Run({}, {{"LD_LIBRARY_PATH", directory}});
     EXPECT_EQ(result.status, 1);
     EXPECT_THAT(result.err, HasSubstr("dlopen_libaio: " + directory + "/libaio.so.1"));

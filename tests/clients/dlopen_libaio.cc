@@ -17,7 +17,8 @@ Function* Find(void* library, const char* name) {
 
 int main(int argc, char** argv) {
   const client::Options options(argc, argv, {{"blocks", 64}, {"depth", 8}, {"direct", 0}});
-  void* library = dlopen("libaio.so.1", RTLD_NOW | RTLD_LOCAL);
+  void* library = dlopen("libaio.so.1t64", RTLD_NOW | RTLD_LOCAL);  // as Debian 13 and Ubuntu 24.04 call it
+  if (library == nullptr) library = dlopen("libaio.so.1", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) client::Fail("%s", dlerror());
   auto* const setup = Find<decltype(io_setup)>(library, "io_setup");
   auto* const destroy = Find<decltype(io_destroy)>(library, "io_destroy");

@@ -550,8 +550,8 @@ std::map<std::string, Scenario> MakeScenarios() {
     EXPECT_GE(b.machine_.NowNs() - start_ns, 5'000'000);
   };
   // Nobody may see it but by the time that it takes.
-  s["bio/queue-full"] = [](Bench& b) {
-    ScopedFault f(b.machine_, "bio[op=read]=nth(1):queue-full");
+  s["request/queue-full"] = [](Bench& b) {
+    ScopedFault f(b.machine_, "request[op=read]=nth(1):queue-full");
     alignas(kBlock) char buffer[kBlock];
     const int64_t start_ns = b.machine_.NowNs();
     EXPECT_EQ(b.Run(b.DirectRead(buffer)), static_cast<int64_t>(kBlock));

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,7 +97,19 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return pointers;
 }
 
-ProgramEnd WaitForEnd(pid_t child) {
+// Returns when `child` has ended, or at once if the system has no such fd.
+void LookUntilTheEnd(pid_t child, const std::function<void()>& look) {
+  constexpr int kLookIntervalMs = 500;
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  if (fd < 0) return;
+  pollfd end = {fd, POLLIN, 0};
+  for (int ready = 0; ready == 0 || (ready < 0 && errno == EINTR); ready = poll(&end, 1, kLookIntervalMs)) look();
+  close(fd);
+  look();
+}
+
+ProgramEnd WaitForEnd(pid_t child, const std::function<void()>& look) {
+  if (look != nullptr) LookUntilTheEnd(child, look);
   siginfo_t info = {};
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
@@ -115,7 +129,8 @@ ProgramEnd WaitForEnd(pid_t child) {
 }  // namespace
 
 absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,
-                                       const std::map<std::string, std::string>& environment) {
+                                       const std::map<std::string, std::string>& environment,
+                                       const std::function<void()>& look) {
   const std::vector<std::string> variables = ChangedEnvironment(environment);
   const std::vector<char*> envp = Pointers(variables);
   const std::vector<char*> args = Pointers(argv);
@@ -146,7 +161,7 @@ absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vecto
   while ((size = read(exec_error[0], &error, sizeof(error))) < 0 && errno == EINTR) {
   }
   close(exec_error[0]);
-  const ProgramEnd end = WaitForEnd(child);
+  const ProgramEnd end = WaitForEnd(child, look);
   if (size == static_cast<ssize_t>(sizeof(error))) return FileError(error, path, "cannot be started");
   return end;
 }

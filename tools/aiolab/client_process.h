@@ -2,6 +2,7 @@
 #ifndef TOOLS_AIOLAB_CLIENT_PROCESS_H_
 #define TOOLS_AIOLAB_CLIENT_PROCESS_H_
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,9 +24,12 @@ struct ProgramEnd {
 // this process's group and on its terminal. Meanwhile SIGINT and SIGQUIT, which a terminal sends to the program too,
 // are ignored here, and SIGTERM and SIGHUP are passed on to it.
 //
+// `look`, if there is one, is called about twice a second meanwhile.
+//
 // Not thread-safe, nor to be called while another child is waited for. UNKNOWN if it cannot be started.
 absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,
-                                       const std::map<std::string, std::string>& environment);
+                                       const std::map<std::string, std::string>& environment,
+                                       const std::function<void()>& look = nullptr);
 
 }  // namespace aiolab
 

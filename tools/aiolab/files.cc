@@ -10,7 +10,7 @@
 namespace aiolab {
 namespace {
 
-absl::Status WriteNew(const std::string& path, int flags, absl::string_view contents) {
+absl::Status Write(const std::string& path, int flags, absl::string_view contents) {
   const long fd = RawSyscall(__NR_openat, AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
   if (fd < 0) return FileError(static_cast<int>(-fd), path, "cannot be created");
   absl::Status status;
@@ -54,13 +54,15 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return contents;
 }
 
-absl::Status CreateFile(const std::string& path, absl::string_view contents) {
-  return WriteNew(path, O_EXCL, contents);
+absl::Status AppendToFile(const std::string& path, absl::string_view contents) {
+  return Write(path, O_APPEND, contents);
 }
+
+absl::Status CreateFile(const std::string& path, absl::string_view contents) { return Write(path, O_EXCL, contents); }
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view contents) {
   const std::string next = absl::StrCat(path, ".tmp");
-  const absl::Status status = WriteNew(next, O_TRUNC, contents);
+  const absl::Status status = Write(next, O_TRUNC, contents);
   if (!status.ok()) return status;
   const long ret = RawSyscall(__NR_renameat2, AT_FDCWD, next.c_str(), AT_FDCWD, path.c_str(), 0);
   if (ret < 0) return FileError(static_cast<int>(-ret), path, "cannot be renamed from its .tmp");

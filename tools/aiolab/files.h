@@ -20,6 +20,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 // Makes `path`, which must not exist, and writes `contents`. ALREADY_EXISTS if it does.
 absl::Status CreateFile(const std::string& path, absl::string_view contents);
 
+// Adds `contents` at the end of the file at `path`, in one write if the disk has room. Makes it if it is not there.
+absl::Status AppendToFile(const std::string& path, absl::string_view contents);
+
 // Makes `path` hold `contents`: a reader sees the old file or the new one, never a part. Uses `path`.tmp.
 absl::Status ReplaceFile(const std::string& path, absl::string_view contents);
 

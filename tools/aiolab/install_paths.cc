@@ -1,5 +1,6 @@
 #include "tools/aiolab/install_paths.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -42,6 +43,17 @@ absl::StatusOr<std::string> FindInstalled(absl::string_view tree_path) {
   }
   return absl::NotFoundError(absl::StrCat(tree_path.substr(tree_path.rfind('/') + 1), " is not installed; looked for ",
                                           absl::StrJoin(paths, ", ")));
+}
+
+std::vector<std::string> HowToCallAgain() {
+  namespace fs = std::filesystem;
+  const char* workspace = getenv("BUILD_WORKSPACE_DIRECTORY");
+  if (workspace == nullptr) return {program_invocation_name};
+  std::error_code error;
+  const fs::path link = fs::path(workspace) / "bazel-bin/tools/aiolab/aiolab";
+  if (!fs::equivalent(link, "/proc/self/exe", error)) return {"bazel", "run", "-c", "opt", "//tools/aiolab", "--"};
+  const fs::path here = fs::current_path(error);
+  return {fs::equivalent(here, workspace, error) ? "bazel-bin/tools/aiolab/aiolab" : link.string()};
 }
 
 }  // namespace aiolab

@@ -18,6 +18,10 @@ std::vector<std::string> InstallPaths(absl::string_view tree_path, absl::string_
 // The first of them that exists, for this binary. NOT_FOUND names them all.
 absl::StatusOr<std::string> FindInstalled(absl::string_view tree_path);
 
+// The words with which the user can start this program again, from where he is: as he did, or, after `bazel run`, by
+// its link in the workspace.
+std::vector<std::string> HowToCallAgain();
+
 }  // namespace aiolab
 
 #endif  // TOOLS_AIOLAB_INSTALL_PATHS_H_

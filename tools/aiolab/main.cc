@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tools/aiolab/help.h"
 #include "kernel_model/sim/nearest_word.h"
+#include "tools/aiolab/help.h"
 #include "tools/aiolab/run_command.h"
 
 namespace aiolab {

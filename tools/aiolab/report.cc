@@ -29,16 +29,23 @@ class Lines {
 
 bool HasReport(const RankFiles& files) { return files.has_report && files.report_error.ok(); }
 
-std::string ClientName(const RunOutcome& outcome) { return outcome.client.empty() ? "the client" : outcome.client[0]; }
+std::string ClientName(const RunOutcome& outcome) {
+  if (!outcome.embedded_client.empty()) return outcome.embedded_client;
+  return outcome.client.empty() ? "the client" : outcome.client[0];
+}
 
 std::string ClockName(RunClock clock) { return clock == RunClock::kHost ? "host" : "virtual"; }
 
+// "SIGINT (Interrupt)"
+std::string SignalText(int signal) {
+  const char* name = sigabbrev_np(signal);
+  return absl::StrCat(name != nullptr ? absl::StrCat("SIG", name) : absl::StrCat("signal ", signal), " (",
+                      strsignal(signal), ")");
+}
+
 std::string EndText(const ProgramEnd& end) {
   if (end.signal == 0) return absl::StrCat("ended with status ", end.status);
-  const char* name = sigabbrev_np(end.signal);
-  return absl::StrCat("was killed by ",
-                      name != nullptr ? absl::StrCat("SIG", name) : absl::StrCat("signal ", end.signal), " (",
-                      strsignal(end.signal), "), status ", end.ShellStatus());
+  return absl::StrCat("was killed by ", SignalText(end.signal), ", status ", end.ShellStatus());
 }
 
 // "12.345 ms", in the largest unit that keeps a digit before the point.
@@ -48,10 +55,11 @@ std::string TimeText(int64_t time_ns) {
   return absl::StrFormat("%.3f us", static_cast<double>(time_ns) / 1e3);
 }
 
+bool IsReplay(const RunConfig& config) { return !config.replay_token.empty() || !config.replay_path.empty(); }
+
 std::string RunText(const RunConfig& config) {
-  const bool replay = !config.replay_token.empty() || !config.replay_path.empty();
-  return absl::StrCat(replay ? "a replay" : absl::StrCat("seed ", config.seed), ", profile ", config.profile, ", ",
-                      config.cpus, config.cpus == 1 ? " CPU" : " CPUs", ", ", ClockName(config.clock), " clock",
+  return absl::StrCat(IsReplay(config) ? "a replay" : absl::StrCat("seed ", config.seed), ", profile ", config.profile,
+                      ", ", config.cpus, config.cpus == 1 ? " CPU" : " CPUs", ", ", ClockName(config.clock), " clock",
                       config.seeded_bug.empty() ? "" : absl::StrCat(", seeded bug ", config.seeded_bug));
 }
 
@@ -59,14 +67,17 @@ std::string RunText(const RunConfig& config) {
 std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunReport& report) {
   const RunConfig& config = outcome.config;
   const RunConfig defaults;
-  std::vector<std::string> words = {"aiolab", "run"};
+  std::vector<std::string> words = outcome.program;
+  words.push_back("run");
   words.push_back(report.token_path.empty() ? absl::StrCat("--replay=", report.token)
                                             : absl::StrCat("--replay=@", report.token_path));
   if (config.profile != defaults.profile) words.push_back(absl::StrCat("--profile=", config.profile));
   if (config.cpus != defaults.cpus) words.push_back(absl::StrCat("--cpus=", config.cpus));
   if (!config.seeded_bug.empty()) words.push_back(absl::StrCat("--seeded-bug=", config.seeded_bug));
-  words.push_back("--");
-  words.insert(words.end(), outcome.client.begin(), outcome.client.end());
+  if (outcome.embedded_client.empty()) {
+    words.push_back("--");
+    words.insert(words.end(), outcome.client.begin(), outcome.client.end());
+  }
   return words;
 }
 
@@ -106,15 +117,20 @@ void AddReplay(const RunOutcome& outcome, const RunReport& report, Lines& lines)
   }
 }
 
+void AddTrace(absl::string_view path, absl::string_view what, absl::string_view error, Lines& lines) {
+  if (!path.empty()) lines.Add(absl::StrCat(what, " in ", path));
+  if (!error.empty()) lines.Add(absl::StrCat("  THE TRACE IS NOT WHOLE: ", error));
+}
+
 void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines) {
   const std::string process = absl::StrCat("process ", files.rank, " (", files.command, ")");
   if (!files.has_report) {
-    const bool still_runs = files.pid > 0 && kill(files.pid, 0) == 0;
-    lines.Add(absl::StrCat(process, still_runs ? " still runs, so there is no report of it"
+    lines.Add(absl::StrCat(process, files.runs ? " still runs, so there is no report of it"
                                                : " was killed before it could write its report"));
     const std::string trace_path = TracePathOfRank(outcome.config, files.rank);
     if (!trace_path.empty() && access(trace_path.c_str(), F_OK) == 0) {
-      lines.Add(absl::StrCat("  trace, without its last events, in ", trace_path));
+      AddTrace(trace_path, files.runs ? "  trace, without its last events," : "  trace", files.report.trace_error,
+               lines);
     }
     return;
   }
@@ -122,10 +138,11 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
     lines.Add(absl::StrCat(process, " wrote a report that cannot be read: ", files.report_error.message()));
     return;
   }
-  lines.Add(absl::StrCat(process, ":"));
+  const int killed_by = files.report.killed_by;
+  lines.Add(absl::StrCat(process, killed_by == 0 ? ":" : absl::StrCat(", killed by ", SignalText(killed_by), ":")));
   AddOperations(files.report, lines);
   AddCounts(files.report, lines);
-  if (!files.report.trace_path.empty()) lines.Add(absl::StrCat("  trace in ", files.report.trace_path));
+  AddTrace(files.report.trace_path, "  trace", files.report.trace_error, lines);
   AddReplay(outcome, files.report, lines);
   for (const std::string& finding : files.report.findings) {
     lines.Add(absl::StrCat("FINDING in ", process, ":"));
@@ -136,6 +153,9 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
 }
 
 void AddNoProcess(const RunOutcome& outcome, Lines& lines) {
+  if (IsReplay(outcome.config)) {
+    lines.Add("the replay token was not used: a token is the run of the first process that calls io_setup");
+  }
   lines.Add("no process called io_setup, so nothing ran on the emulated kernel. Likely reasons:");
   lines.Add(absl::StrCat("  - ", ClientName(outcome), " was not asked to use Linux AIO: fio needs --ioengine=libaio,"));
   lines.Add("    qemu aio=native, nginx aio on; POSIX aio_* and io_uring are other interfaces");
@@ -241,7 +261,7 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"profile", config.profile},
         {"cpus", config.cpus},
         {"clock", ClockName(config.clock)},
-        {"replay", !config.replay_token.empty() || !config.replay_path.empty()},
+        {"replay", IsReplay(config)},
         {"seeded_bug", config.seeded_bug}}},
       {"processes", std::move(processes)},
       {"totals",

@@ -13,7 +13,9 @@ namespace aiolab {
 // One run, over.
 struct RunOutcome {
   RunConfig config;
-  std::vector<std::string> client;  // argv
+  std::vector<std::string> program = {"aiolab"};  // how to call this one again
+  std::vector<std::string> client;                // argv
+  std::string embedded_client;                    // the name of the one that runs if none is named, if it is that one
   ProgramEnd end;
   std::vector<RankFiles> ranks;
   std::string refusal;  // why the preload library would not let the client start, or empty

@@ -12,10 +12,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "tools/aiolab/client_check.h"
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
+#include "tools/aiolab/trace_file.h"
 #include "tools/aiolab/wal_demo.h"
 
 namespace aiolab {
@@ -84,7 +86,7 @@ absl::StatusOr<std::string> CheckTracePath(const std::string& path) {
 absl::StatusOr<std::string> ReadReplay(const std::string& replay) {
   if (replay.empty() || replay[0] != '@') return replay;
   const absl::StatusOr<std::string> contents = ReadFile(replay.substr(1));
-  if (!contents.ok()) return absl::NotFoundError(absl::StrCat("--replay=@: ", contents.status().message()));
+  if (!contents.ok()) return absl::NotFoundError(absl::StrCat("--replay=@", contents.status().message()));
   const std::string token(absl::StripAsciiWhitespace(*contents));
   if (token.empty()) return absl::InvalidArgumentError(absl::StrCat("--replay=", replay, ": the file is empty"));
   return token;
@@ -112,20 +114,63 @@ absl::StatusOr<std::string> NameForLoader(const std::string& library, const std:
   return link;
 }
 
-// A token file in the run's directory would go with it.
-void KeepTokenFiles(const std::string& run_dir, std::vector<RankFiles>& ranks) {
+// A token file in the run's directory would go with it. Only the first process's is of use: no replay takes another's.
+// A replay makes no second file of the same token.
+void KeepTokenFiles(const PreparedRun& run, const std::string& run_dir, std::vector<RankFiles>& ranks) {
   for (RankFiles& rank : ranks) {
     std::string& path = rank.report.token_path;
+    std::string& token = rank.report.token;
+    if (rank.rank == 1 && !run.token_path.empty() && !token.empty() && ReplaceFile(run.token_path, token).ok()) {
+      path = run.token_path;
+      token.clear();
+    }
     if (!absl::StartsWith(path, run_dir + "/")) continue;
-    std::string kept = (fs::path(run_dir).parent_path() / "aiolab-token.XXXXXX").string();
-    const int fd = mkstemp(kept.data());
-    if (fd < 0) continue;
-    close(fd);
+    const std::string in_run_dir = std::exchange(path, "");
+    if (rank.rank != 1) continue;
+    if (!run.replayed_from.empty() && ReadFile(in_run_dir).value_or("") == run.replay_token) {
+      path = run.replayed_from;
+      continue;
+    }
+    std::string kept = run.token_path;
+    if (kept.empty()) {
+      kept = (fs::path(run_dir).parent_path() / "aiolab-token.XXXXXX").string();
+      const int fd = mkstemp(kept.data());
+      if (fd < 0) continue;
+      close(fd);
+    }
     std::error_code error;
-    fs::rename(path, kept, error);
+    fs::rename(in_run_dir, kept, error);
     if (!error) path = kept;
   }
 }
+
+// What a process that was killed has left of its trace outside its file. One that still runs writes it itself.
+void RecoverTraces(const RunConfig& config, std::vector<RankFiles>& ranks) {
+  if (config.trace_format.empty()) return;
+  for (RankFiles& rank : ranks) {
+    if (rank.runs) continue;
+    const absl::Status status = RecoverTrace(TracePathOfRank(config, rank.rank), TailPath(config.run_dir, rank.rank));
+    if (!status.ok() && rank.report.trace_error.empty()) rank.report.trace_error = std::string(status.message());
+  }
+}
+
+// Passes on what the client's processes have to say while they run.
+class Hints {
+ public:
+  explicit Hints(std::string run_dir) : run_dir_(std::move(run_dir)) {}
+  void PrintNew() {
+    const std::string text = ReadHints(run_dir_, printed_);
+    if (text.empty()) return;
+    printed_ += text.size();
+    for (const absl::string_view line : absl::StrSplit(absl::StripTrailingAsciiWhitespace(text), '\n')) {
+      fprintf(stderr, "aiolab: %s\n", std::string(line).c_str());
+    }
+  }
+
+ private:
+  const std::string run_dir_;
+  size_t printed_ = 0;
+};
 
 int Refuse(const absl::Status& status) {
   fprintf(stderr, "aiolab run: %s\n", std::string(status.message()).c_str());
@@ -153,6 +198,7 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
   run.config.cpus = options.cpus;
   run.config.clock = options.clock;
   run.config.seeded_bug = options.seeded_bug;
+  run.show_hints = !options.json;
   if (!options.trace_path.empty()) {
     absl::StatusOr<std::string> trace_path = CheckTracePath(options.trace_path);
     if (!trace_path.ok()) return trace_path.status();
@@ -163,7 +209,9 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
   if (!token.ok()) return token.status();
   const absl::Status token_status = CheckTokenText(*token);
   if (!token_status.ok()) return token_status;
-  (token->size() > kReplayTokenSizeMax ? run.replay_token : run.config.replay_token) = *std::move(token);
+  run.replay_token = *token;
+  if (token->size() <= kReplayTokenSizeMax) run.config.replay_token = *std::move(token);
+  if (absl::StartsWith(options.replay, "@")) run.replayed_from = fs::absolute(options.replay.substr(1)).string();
   absl::StatusOr<std::string> library = FindPreloadLibrary(options.preload_library);
   if (!library.ok()) return library.status();
   run.preload_library = *std::move(library);
@@ -177,8 +225,9 @@ absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::stri
   RunOutcome outcome;
   outcome.config = run.config;
   outcome.client = argv;
+  outcome.program = HowToCallAgain();
   outcome.config.run_dir = (*directory)->path();
-  if (!run.replay_token.empty()) {
+  if (!run.replay_token.empty() && run.config.replay_token.empty()) {
     outcome.config.replay_path = outcome.config.run_dir + "/replay.token";
     const absl::Status status = CreateFile(outcome.config.replay_path, run.replay_token);
     if (!status.ok()) return status;
@@ -189,15 +238,20 @@ absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::stri
   const absl::StatusOr<std::string> library = NameForLoader(run.preload_library, outcome.config.run_dir);
   if (!library.ok()) return library.status();
   const std::string preloaded_before = EnvironmentVariable("LD_PRELOAD");
-  const absl::StatusOr<ProgramEnd> end = RunToItsEnd(
-      path, argv,
-      {{kRunVariable, SerializeRunConfig(outcome.config)},
-       {"LD_PRELOAD", preloaded_before.empty() ? *library : absl::StrCat(*library, ":", preloaded_before)}});
+  Hints hints(outcome.config.run_dir);
+  const absl::StatusOr<ProgramEnd> end =
+      RunToItsEnd(path, argv,
+                  {{kRunVariable, SerializeRunConfig(outcome.config)},
+                   {"LD_PRELOAD", preloaded_before.empty() ? *library : absl::StrCat(*library, ":", preloaded_before)}},
+                  [&] {
+                    if (run.show_hints) hints.PrintNew();
+                  });
   if (!end.ok()) return end.status();
   outcome.end = *end;
   outcome.refusal = ReadRefusal(outcome.config.run_dir);
   outcome.ranks = ReadRankFiles(outcome.config.run_dir);
-  KeepTokenFiles(outcome.config.run_dir, outcome.ranks);
+  RecoverTraces(outcome.config, outcome.ranks);
+  KeepTokenFiles(run, outcome.config.run_dir, outcome.ranks);
   return outcome;
 }
 

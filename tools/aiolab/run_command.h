@@ -14,8 +14,11 @@ namespace aiolab {
 // What a run needs and has been checked, before anything is started.
 struct PreparedRun {
   RunConfig config;             // all but run_dir
-  std::string replay_token;     // too long for the environment; goes to a file
+  std::string replay_token;     // empty: not a replay. If it is not in `config`, it goes to a file
+  std::string replayed_from;    // the file that it was in, absolute; or empty
+  std::string token_path;       // where the token of this run goes; empty: a long one to a new file in TMPDIR
   std::string preload_library;  // absolute
+  bool show_hints = true;       // on standard error, while the client runs
 };
 
 // INVALID_ARGUMENT, NOT_FOUND or FAILED_PRECONDITION with what the user has to mend.

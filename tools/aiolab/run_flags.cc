@@ -35,6 +35,9 @@ bool AbslParseFlag(absl::string_view text, SeedFlag* flag, std::string* error) {
 
 std::string AbslUnparseFlag(const SeedFlag& flag) { return absl::StrCat(flag.seed); }
 
+// What people type for a word of ours that is spelled quite differently.
+using WordPairs = std::vector<std::pair<const char*, const char*>>;
+
 // One of a few words, listed by Words::All().
 template <typename Words>
 struct WordFlag {
@@ -48,7 +51,10 @@ bool AbslParseFlag(absl::string_view text, WordFlag<Words>* flag, std::string* e
     flag->word = std::string(text);
     return true;
   }
-  const std::string nearest = NearestWord(text, words);
+  std::string nearest = NearestWord(text, words);
+  for (const auto& [other, ours] : Words::Synonyms()) {
+    if (nearest.empty() && text == other) nearest = ours;
+  }
   *error = absl::StrCat(nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "), "There ",
                         words.size() == 1 ? "is " : "are ", absl::StrJoin(words, ", "));
   return false;
@@ -62,6 +68,9 @@ std::string AbslUnparseFlag(const WordFlag<Words>& flag) {
 struct ProfileWords {
   static const std::vector<std::string>& All() { return ProfileNames(); }
   static std::string Default() { return std::string(kDefaultProfile.name); }
+  static WordPairs Synonyms() {
+    return {{"linux", "mainline"}, {"linux-6.18", "mainline"}, {"upstream", "mainline"}, {"default", "retry"}};
+  }
 };
 
 struct ClockWords {
@@ -70,6 +79,9 @@ struct ClockWords {
     return words;
   }
   static std::string Default() { return "virtual"; }
+  static WordPairs Synonyms() {
+    return {{"real", "host"}, {"wall", "host"}, {"system", "host"}, {"model", "virtual"}, {"simulated", "virtual"}};
+  }
 };
 
 struct ReportWords {
@@ -78,6 +90,9 @@ struct ReportWords {
     return words;
   }
   static std::string Default() { return "text"; }
+  static WordPairs Synonyms() {
+    return {{"xml", "json"}, {"yaml", "json"}, {"csv", "json"}, {"txt", "text"}, {"human", "text"}, {"plain", "text"}};
+  }
 };
 
 struct CpusFlag {
@@ -111,7 +126,8 @@ bool AbslParseFlag(absl::string_view text, TraceFlag* flag, std::string* error) 
     return false;
   }
   if (format != "text") {
-    *error = absl::StrCat("there is no trace format '", format, "'. There is text");
+    *error = absl::StrCat("there is no trace format '", format, "'; did you mean --trace=text:", text.substr(colon + 1),
+                          "? There is text");
     return false;
   }
   flag->path = std::string(text.substr(colon + 1));
@@ -149,6 +165,7 @@ struct SeededBugWords {
     return words;
   }
   static std::string Default() { return "none"; }
+  static WordPairs Synonyms() { return {{"no", "none"}, {"off", "none"}, {"false", "none"}}; }
 };
 
 struct PathFlag {

@@ -140,6 +140,16 @@ std::string OwnCommand() {
   return *std::move(comm);
 }
 
+// A zombie, which nobody has waited for yet, has ended.
+bool Runs(pid_t pid) {
+  const absl::StatusOr<std::string> stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+  if (pid <= 0 || !stat.ok()) return false;
+  // "pid (command) state ..."; the command may be anything.
+  const size_t state = stat->rfind(") ");
+  return state != std::string::npos && state + 2 < stat->size() && (*stat)[state + 2] != 'Z' &&
+         (*stat)[state + 2] != 'X';
+}
+
 }  // namespace
 
 std::string SerializeRunConfig(const RunConfig& config) {
@@ -207,6 +217,15 @@ absl::Status WriteRefusal(absl::string_view run_dir, absl::string_view why) {
   return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
 }
 
+absl::Status WriteHint(absl::string_view run_dir, absl::string_view hint) {
+  return AppendToFile(absl::StrCat(run_dir, "/hints"), absl::StrCat(hint, "\n"));
+}
+
+std::string ReadHints(absl::string_view run_dir, size_t offset) {
+  const std::string all = ReadFile(absl::StrCat(run_dir, "/hints")).value_or("");
+  return all.substr(std::min(offset, all.size()));
+}
+
 std::string ReadRefusal(absl::string_view run_dir) { return ReadFile(RefusalPath(run_dir)).value_or(""); }
 
 std::vector<RankFiles> ReadRankFiles(absl::string_view run_dir) {
@@ -220,6 +239,7 @@ std::vector<RankFiles> ReadRankFiles(absl::string_view run_dir) {
     const std::pair<std::string, std::string> words =
         absl::StrSplit(absl::StripSuffix(*claim, "\n"), absl::MaxSplits(' ', 1));
     if (!absl::SimpleAtoi(words.first, &files.pid)) files.pid = 0;
+    files.runs = Runs(files.pid);
     files.command = words.second.empty() ? "unknown" : words.second;
     const std::string path = ReportPath(run_dir, rank);
     const absl::StatusOr<std::string> json = ReadFile(path);

@@ -97,6 +97,8 @@ struct RunReport {
   std::string token;                                // to replay this process, or
   std::string token_path;                           // the file that holds it
   std::string trace_path;                           // empty: none was written
+  std::string trace_error;                          // why it is not whole, or empty
+  int killed_by = 0;                                // the signal that is about to end it, or 0
 
   friend bool operator==(const RunReport&, const RunReport&) = default;
 };
@@ -110,10 +112,17 @@ absl::Status WriteRunReport(absl::string_view run_dir, const RunReport& report);
 // Tells the runner why this run cannot be: an unknown profile, a token of another version. The first writer wins.
 absl::Status WriteRefusal(absl::string_view run_dir, absl::string_view why);
 
+// Tells the user something while the client runs on: `hint` is one line or several.
+absl::Status WriteHint(absl::string_view run_dir, absl::string_view hint);
+
+// The runner's side: what was written by WriteHint, from byte `offset` on.
+std::string ReadHints(absl::string_view run_dir, size_t offset);
+
 // The runner's side: what the files of one rank say.
 struct RankFiles {
   int rank = 0;
   pid_t pid = 0;
+  bool runs = false;  // still
   std::string command;
   bool has_report = false;    // false: the process was killed before it could write one, or still runs
   absl::Status report_error;  // has_report, but it cannot be read

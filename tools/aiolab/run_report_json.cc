@@ -94,6 +94,8 @@ std::string RunReportToJson(const RunReport& report) {
       {"token", report.token},
       {"token_path", report.token_path},
       {"trace_path", report.trace_path},
+      {"trace_error", report.trace_error},
+      {"killed_by", report.killed_by},
   };
   // A process may call itself anything, also what is not UTF-8.
   return json.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
@@ -119,6 +121,8 @@ absl::StatusOr<RunReport> RunReportFromJson(absl::string_view text) {
   reader.Read("token", report.token);
   reader.Read("token_path", report.token_path);
   reader.Read("trace_path", report.trace_path);
+  reader.Read("trace_error", report.trace_error);
+  reader.Read("killed_by", report.killed_by);
   if (!reader.status().ok()) return reader.status();
   return report;
 }

@@ -23,12 +23,17 @@ constexpr size_t kStoryLinesMax = 60;
 
 void Say(const std::string& text) { fputs(text.c_str(), stderr); }
 
-// Where the logs and traces go; it stays, so that they can be looked at.
+// Where the logs, traces and tokens go.
 absl::StatusOr<std::string> MakeDirectory() {
   std::error_code error;
   std::string path = (fs::absolute(fs::temp_directory_path(error)) / "aiolab-wal.XXXXXX").string();
   if (mkdtemp(path.data()) == nullptr) return FileError(errno, path, "cannot be made (TMPDIR says where)");
   return path;
+}
+
+void RemoveFiles(const std::vector<std::string>& paths) {
+  std::error_code ignored;
+  for (const std::string& path : paths) fs::remove(path, ignored);
 }
 
 void TellStory(const std::string& trace_path) {
@@ -71,8 +76,10 @@ absl::StatusOr<int> RunWalDemo(const RunOptions& options, const PreparedRun& run
     seeded.config.trace_path =
         absl::StrCat(run.config.trace_path.empty() ? absl::StrCat(*directory, "/trace") : run.config.trace_path,
                      ".seed-", seeded.config.seed);
-    const absl::StatusOr<RunOutcome> outcome = RunUnderModel(seeded, *wal, {*wal, "append", log});
+    seeded.token_path = absl::StrCat(*directory, "/token.seed-", seeded.config.seed);
+    absl::StatusOr<RunOutcome> outcome = RunUnderModel(seeded, *wal, {*wal, "append", log});
     if (!outcome.ok()) return outcome.status();
+    outcome->embedded_client = "wal";
     Say(options.json ? JsonReport(*outcome) : TextReport(*outcome));
     int status = ExitStatus(*outcome);
     if (status == 0) {
@@ -81,6 +88,8 @@ absl::StatusOr<int> RunWalDemo(const RunOptions& options, const PreparedRun& run
       if (!checked.ok()) return checked.status();
       status = checked->ShellStatus();
     }
+    // A log that is right is as good as none.
+    if (status == 0) RemoveFiles({log, log + ".acknowledged"});
     if (exit_status == 0) exit_status = status;
     if (!outcome->refusal.empty()) return exit_status;  // the other seeds would be refused too
     if (first_trace.empty()) first_trace = seeded.config.trace_path;
@@ -88,8 +97,10 @@ absl::StatusOr<int> RunWalDemo(const RunOptions& options, const PreparedRun& run
   }
   if (options.json) return exit_status;
   TellStory(first_trace);
-  Say(absl::StrCat("\nThe traces, one event a line:\n", traces, "The logs: ", *directory, "\n"));
-  Say("Next: aiolab run -- YOUR_PROGRAM; aiolab help run\n");
+  const std::string us = ShellQuote(HowToCallAgain());
+  Say(absl::StrCat("\nThe traces, one event a line:\n", traces));
+  Say(absl::StrCat("All that this left behind: ", *directory, "\n"));
+  Say(absl::StrCat("Next: ", us, " run -- YOUR_PROGRAM\n      ", us, " help run\n"));
   return exit_status;
 }
 

@@ -14,6 +14,8 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
+#include "tools/preload/timers.h"
+#include "tools/preload/user_memory.h"
 #include "tools/preload/waits.h"
 #include "uapi/host_syscalls.h"
 #include "uapi/raw_syscall.h"
@@ -89,35 +91,34 @@ long RtSigaction(int signal, const KernelSigaction* action, KernelSigaction* old
   struct sigaction client = {};
   struct sigaction client_old = {};
   if (action != nullptr) {
-    client.sa_handler = reinterpret_cast<sighandler_t>(action->handler);
-    client.sa_flags = static_cast<int>(action->flags);
-    memcpy(&client.sa_mask, &action->mask, sizeof(action->mask));
+    KernelSigaction given;
+    if (const long error = ReadUser(action, &given); error != 0) return error;
+    client.sa_handler = reinterpret_cast<sighandler_t>(given.handler);
+    client.sa_flags = static_cast<int>(given.flags);
+    memcpy(&client.sa_mask, &given.mask, sizeof(given.mask));
   }
   const int error = ClientSigaction(signal, action == nullptr ? nullptr : &client, &client_old);
   if (error != 0) return -error;
-  if (old != nullptr) {
-    *old = {reinterpret_cast<void*>(client_old.sa_handler), static_cast<unsigned long>(client_old.sa_flags), nullptr,
-            0};
-    memcpy(&old->mask, &client_old.sa_mask, sizeof(old->mask));
-  }
-  return 0;
+  if (old == nullptr) return 0;
+  KernelSigaction before = {reinterpret_cast<void*>(client_old.sa_handler),
+                            static_cast<unsigned long>(client_old.sa_flags), nullptr, 0};
+  memcpy(&before.mask, &client_old.sa_mask, sizeof(before.mask));
+  return WriteUser(old, before);
 }
 
 long RtSigprocmask(int how, const uint64_t* set, uint64_t* old) {
   sigset_t client = {};
   sigset_t client_old = {};
-  if (set != nullptr) memcpy(&client, set, sizeof(*set));
+  if (set != nullptr && CopyPinned(&client, set, sizeof(*set)) != 0) return -EFAULT;
   const int error = ClientSigmask(how, set == nullptr ? nullptr : &client, &client_old);
   if (error != 0) return -error;
-  if (old != nullptr) memcpy(old, &client_old, sizeof(*old));
-  return 0;
+  return old != nullptr && CopyPinned(old, &client_old, sizeof(*old)) != 0 ? -EFAULT : 0;
 }
 
 long ClockGettime(clockid_t clock, timespec* time) {
   if (ClockShowsNs(clock, 0) < 0) return RawSyscall(__NR_clock_gettime, clock, time);
   const ScopedSignalDelivery signals;
-  *time = ToTimespec(ClockShowsNs(clock, ClientNowNs(/*look=*/true)));
-  return 0;
+  return WriteUser(time, ToTimespec(ClockShowsNs(clock, ClientNowNs(/*look=*/true))));
 }
 
 template <typename T>
@@ -127,10 +128,6 @@ T As(long argument) {
   } else {
     return static_cast<T>(argument);
   }
-}
-
-int64_t TimeoutNs(long timespec_pointer) {
-  return timespec_pointer == 0 ? -1 : ToNs(*As<const timespec*>(timespec_pointer));
 }
 
 // The same handlers as behind the functions of these names. False: the C library's syscall() is to do it.
@@ -214,8 +211,23 @@ bool SyscallOfClock(long nr, const long (&a)[6], long* ret) {
     timespec now;
     *ret = ClockGettime(CLOCK_REALTIME, &now);
     if (nr == __NR_time) *ret = now.tv_sec;
-    if (nr == __NR_time && a[0] != 0) *As<time_t*>(a[0]) = now.tv_sec;
-    if (nr == __NR_gettimeofday && a[0] != 0) *As<timeval*>(a[0]) = {now.tv_sec, now.tv_nsec / 1000};
+    long error = 0;
+    if (nr == __NR_time && a[0] != 0) error = WriteUser<time_t>(As<time_t*>(a[0]), now.tv_sec);
+    if (nr == __NR_gettimeofday && a[0] != 0) {
+      error = WriteUser<timeval>(As<timeval*>(a[0]), {now.tv_sec, now.tv_nsec / 1000});
+    }
+    if (error != 0) *ret = error;
+    return true;
+  }
+  if (nr == __NR_alarm && TimerHere()) {
+    *ret = SetAlarmSeconds(static_cast<unsigned>(a[0]));
+    return true;
+  }
+  if ((nr == __NR_setitimer || nr == __NR_getitimer) && a[0] == ITIMER_REAL && TimerHere()) {
+    const bool set = nr == __NR_setitimer;
+    const itimerval none = {};
+    const auto* timer = set && a[1] == 0 ? &none : As<const itimerval*>(a[1]);
+    *ret = set ? SetTimer(timer, As<itimerval*>(a[2])) : SetTimer(nullptr, As<itimerval*>(a[1]));
     return true;
   }
   if (SleepsHere() && nr == __NR_nanosleep) {
@@ -241,22 +253,35 @@ bool SyscallOfWait(long nr, const long (&a)[6], long* ret) {
       *ret = WaitInPoll(As<pollfd*>(a[0]), As<nfds_t>(a[1]), MillisecondsNs(a[2]), nullptr);
       return true;
     case __NR_ppoll: {
-      sigset_t mask = {};
-      if (a[3] != 0) memcpy(&mask, As<const void*>(a[3]), sizeof(uint64_t));
-      *ret = WaitInPoll(As<pollfd*>(a[0]), As<nfds_t>(a[1]), TimeoutNs(a[2]), a[3] == 0 ? nullptr : &mask);
+      const UserTimeout timeout(As<const timespec*>(a[2]));
+      if (timeout.error == 0 && a[3] != 0 && a[4] != kKernelSigsetSize) {
+        *ret = -EINVAL;
+      } else {
+        *ret = timeout.error != 0
+                   ? timeout.error
+                   : WaitInPoll(As<pollfd*>(a[0]), As<nfds_t>(a[1]), timeout.ns, As<const sigset_t*>(a[3]));
+      }
       return true;
     }
     case __NR_epoll_wait:
       *ret = WaitInEpoll(static_cast<int>(a[0]), As<epoll_event*>(a[1]), static_cast<int>(a[2]), MillisecondsNs(a[3]),
                          nullptr);
       return true;
-    case __NR_epoll_pwait: {
-      sigset_t mask = {};
-      if (a[4] != 0) memcpy(&mask, As<const void*>(a[4]), sizeof(uint64_t));
-      *ret = WaitInEpoll(static_cast<int>(a[0]), As<epoll_event*>(a[1]), static_cast<int>(a[2]), MillisecondsNs(a[3]),
-                         a[4] == 0 ? nullptr : &mask);
+    case __NR_epoll_pwait:
+      if (a[4] != 0 && a[5] != kKernelSigsetSize) {
+        *ret = -EINVAL;
+      } else {
+        *ret = WaitInEpoll(static_cast<int>(a[0]), As<epoll_event*>(a[1]), static_cast<int>(a[2]), MillisecondsNs(a[3]),
+                           As<const sigset_t*>(a[4]));
+      }
       return true;
-    }
+    case __NR_pause:
+      *ret = WaitInPoll(nullptr, 0, /*timeout_ns=*/-1, nullptr);
+      return true;
+    case __NR_wait4:
+      *ret = WaitForChild([&](int options) { return RawSyscall(__NR_wait4, a[0], a[1], options, a[3]); },
+                          static_cast<int>(a[2]));
+      return true;
     case __NR_read:
       *ret = WaitInRead(static_cast<int>(a[0]), As<void*>(a[1]), static_cast<size_t>(a[2]));
       return true;

@@ -24,6 +24,8 @@
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/thread_state.h"
+#include "tools/preload/timers.h"
+#include "tools/preload/user_memory.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -42,10 +44,19 @@ bool LooksRunnable(int dirfd, const char* path, int flags) {
 }  // namespace
 
 long ExecAt(int dirfd, const char* path, char* const* argv, char* const* envp, int flags) {
-  if (Active() && LooksRunnable(dirfd, path, flags)) FinishForExec();
-  const ScopedRealTimeStampCounter real_counter;
-  if (dirfd == AT_FDCWD && flags == 0) return RawSyscall(__NR_execve, path, argv, envp);
-  return RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);
+  const bool finishes = Active() && LooksRunnable(dirfd, path, flags);
+  if (finishes) {
+    GiveTimerToHost();
+    FinishForExec();
+  }
+  long ret;
+  {
+    const ScopedRealTimeStampCounter real_counter;
+    ret = dirfd == AT_FDCWD && flags == 0 ? RawSyscall(__NR_execve, path, argv, envp)
+                                          : RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);
+  }
+  if (finishes) TakeTimerFromHost();
+  return ret;
 }
 
 namespace {
@@ -356,13 +367,15 @@ INTERPOSE(int, mq_timedsend, (mqd_t queue, const char* buf, size_t size, unsigne
 }
 
 INTERPOSE(int, timerfd_settime, (int fd, int flags, const itimerspec* timer, itimerspec* old)) {
-  if (!VirtualClock() || timer == nullptr) return real_timerfd_settime(fd, flags, timer, old);
-  const itimerspec real = RealTimer(*timer, TFD_TIMER_ABSTIME, flags);
+  itimerspec given;
+  if (!VirtualClock() || ReadUser(timer, &given) != 0) return real_timerfd_settime(fd, flags, timer, old);
+  const itimerspec real = RealTimer(given, TFD_TIMER_ABSTIME, flags);
   return real_timerfd_settime(fd, flags, &real, old);
 }
 
 INTERPOSE(int, timer_settime, (timer_t id, int flags, const itimerspec* timer, itimerspec* old)) {
-  if (!VirtualClock() || timer == nullptr) return real_timer_settime(id, flags, timer, old);
-  const itimerspec real = RealTimer(*timer, TIMER_ABSTIME, flags);
+  itimerspec given;
+  if (!VirtualClock() || ReadUser(timer, &given) != 0) return real_timer_settime(id, flags, timer, old);
+  const itimerspec real = RealTimer(given, TIMER_ABSTIME, flags);
   return real_timer_settime(id, flags, &real, old);
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
@@ -11,18 +10,23 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel_model/profile.h"
 #include "kernel_model/sim/replay_token.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
+#include "tools/aiolab/trace_file.h"
 #include "tools/preload/clock.h"
+#include "tools/preload/death.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/signals.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
+#include "tools/preload/timers.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -39,14 +43,14 @@ struct Lab {
   const ReplayChooser* replay = nullptr;  // the chooser, if it replays
   std::unique_ptr<TraceSink> sink;
   std::string trace_text;  // until a rank says where it goes
-  std::string trace_path;
-  bool trace_begun = false;
+  std::unique_ptr<TraceFile> trace;
   std::unique_ptr<Machine> machine;
   std::unique_ptr<EmulatedSyscalls> kernel;
   int rank = 0;
   int64_t start_ns = 0;       // client time
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
+  bool said_stuck = false;  // and that nobody comes
 };
 
 // In static storage without constructors: the first interposed call may come before this library's are run.
@@ -129,6 +133,7 @@ void BecomeChild() {
   me.deferred_count = 0;
   me.clock_offset_ns = 0;
   ForgetTick();
+  ForgetDeath();
   ForgetProcFiles();
   ForgetSignals();
   RestartClockInChild(std::max(now_ns, TimeWithoutMachineNs()));
@@ -170,21 +175,11 @@ void Start() {
 }
 
 void WriteTrace(Lab& mine, absl::string_view text) {
-  mine.trace_text.append(text.data(), text.size());
-  if (mine.trace_path.empty()) return;
-  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (mine.trace_begun ? 0 : O_TRUNC);
-  const long fd = RawSyscall(__NR_openat, AT_FDCWD, mine.trace_path.c_str(), flags, 0644);
-  if (fd < 0) return;
-  mine.trace_begun = true;
-  absl::string_view rest = mine.trace_text;
-  while (!rest.empty()) {
-    const long count = RawSyscall(__NR_write, fd, rest.data(), rest.size());
-    if (count == -EINTR) continue;
-    if (count <= 0) break;
-    rest.remove_prefix(static_cast<size_t>(count));
+  if (mine.trace == nullptr) {
+    mine.trace_text.append(text.data(), text.size());
+  } else {
+    mine.trace->Append(text);
   }
-  RawSyscall(__NR_close, fd);
-  mine.trace_text.clear();
 }
 
 void Claim(Lab& mine) {
@@ -192,7 +187,10 @@ void Claim(Lab& mine) {
   // Without a run directory there is nobody to report to; the client goes on.
   if (!rank.ok()) return;
   mine.rank = *rank;
-  mine.trace_path = TracePathOfRank(*config, *rank);
+  if (config->trace_format.empty()) return;
+  mine.trace = std::make_unique<TraceFile>(TracePathOfRank(*config, *rank), TailPath(config->run_dir, *rank));
+  mine.trace->Append(mine.trace_text);
+  mine.trace_text.clear();
 }
 
 void NoteSeveralThreads(const Lab& mine) {
@@ -201,9 +199,22 @@ void NoteSeveralThreads(const Lab& mine) {
   }
 }
 
+std::string CommandName() {
+  // Not the calling thread's, which may be ours.
+  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
+}
+
 bool OnStuck(const std::string& finding, bool certain) {
   AddFinding(finding);
-  if (!certain) return false;
+  if (!certain) {
+    Lab* mine = lab.load();
+    if (!std::exchange(mine->said_stuck, true)) {
+      (void)WriteHint(config->run_dir,
+                      absl::StrCat("process ", mine->rank, " (", CommandName(), "): ", finding,
+                                   "\n  It may wait for ever, as on the real kernel; Ctrl-C ends it."));
+    }
+    return false;
+  }
   NoteSeveralThreads(*lab.load());
   WriteReport();
   ExitNow(kFindingExitStatus);
@@ -232,7 +243,8 @@ Lab* NewLab(bool setup) {
   if (setup) Claim(*mine);
   mine->chooser = NewChooser(*mine);
   if (!config->trace_format.empty()) {
-    mine->sink = std::make_unique<TextTraceSink>([mine](absl::string_view text) { WriteTrace(*mine, text); });
+    mine->sink = std::make_unique<TextTraceSink>([mine](absl::string_view text) { WriteTrace(*mine, text); },
+                                                 /*flush_bytes=*/1);
   }
   MachineOptions options;
   options.chooser = mine->chooser.get();
@@ -243,18 +255,13 @@ Lab* NewLab(bool setup) {
   options.trace_sink = mine->sink.get();
   options.host_files = true;
   options.on_stuck = OnStuck;
+  options.on_alarm = OnAlarm;
   options.other_threads = [] { return !SingleThreaded(); };
   mine->machine = std::make_unique<Machine>(options);
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
   for (int i = 0; i < forks; ++i) mine->machine->mm().rings.AfterForkInChild();
   mine->kernel = std::make_unique<EmulatedSyscalls>(*mine->machine);
   return mine;
-}
-
-std::string CommandName() {
-  char name[16] = {};
-  RawSyscall(__NR_prctl, PR_GET_NAME, name);
-  return name;
 }
 
 }  // namespace
@@ -288,11 +295,15 @@ EmulatedSyscalls& Kernel(bool setup) {
     if (mine == nullptr) {
       mine = NewLab(setup);
       lab.store(mine, std::memory_order_release);
+      TakeTimerFromHost();
     }
     if (setup && mine->rank == 0) Claim(*mine);
   }
   Me().is_client = true;
-  if (setup) StartTick();
+  if (setup) {
+    StartTick();
+    CatchEndingSignals();
+  }
   return *mine->kernel;
 }
 
@@ -332,16 +343,22 @@ void AddFinding(const std::string& finding) {
   if (std::find(findings->begin(), findings->end(), finding) == findings->end()) findings->push_back(finding);
 }
 
-void WriteReport() {
+bool HasReport() {
+  const Lab* mine = lab.load();
+  return mine != nullptr && mine->rank != 0;
+}
+
+void WriteReport(int killed_by) {
   Lab* mine = lab.load();
   if (mine == nullptr) return;
-  mine->machine->trace().Flush();
+  if (mine->trace != nullptr) mine->trace->Flush();
   if (mine->rank == 0) return;
   if (config->clock == RunClock::kHost) NotReplayable("the model's timers used the real clock (--clock=host)");
   if (SignalCameFromOutside()) NotReplayable("a signal came from outside; when it comes is not recorded");
   RunReport report;
   report.rank = mine->rank;
   report.command = CommandName();
+  report.killed_by = killed_by;
   report.operations = mine->machine->Operations();
   const kernel_stats& stats = mine->machine->kernel().stats;
   report.retries = stats.retries;
@@ -365,7 +382,8 @@ void WriteReport() {
       report.token_path.clear();
     }
   }
-  if (mine->trace_begun) report.trace_path = mine->trace_path;
+  if (mine->trace != nullptr && mine->trace->begun()) report.trace_path = mine->trace->path();
+  if (mine->trace != nullptr) report.trace_error = mine->trace->error();
   (void)WriteRunReport(config->run_dir, report);
 }
 
@@ -374,9 +392,23 @@ void FinishForExec() {
   if (mine == nullptr || !OwnsMemory() || mine->finished || Machine::InsideModel()) return;
   mine->finished = true;
   NoteSeveralThreads(*mine);  // before this thread, which may not have been one of them, enters too
-  mine->machine->ExitAio();
+  {
+    const ScopedSignalDelivery signals;
+    mine->machine->ExitAio();
+  }
   WriteReport();
   mine->finished = false;  // after an exec that failed there is more to report
+}
+
+void FinishForDeath(int signal, bool exit_aio) {
+  Lab* mine = lab.load();
+  NoteSeveralThreads(*mine);
+  if (exit_aio) mine->machine->ExitAio();
+  if (mine->replay != nullptr && !mine->replay->finished()) {
+    NotReplayable(
+        absl::StrCat("a signal ended it with ", mine->replay->remaining(), " of the token's answers not asked for"));
+  }
+  WriteReport(signal);
 }
 
 void Finish() {

@@ -46,11 +46,16 @@ bool OwnsMemory();
 void Finish();
 // Finish(), in a process that may yet go on, as an exec may fail.
 void FinishForExec();
+// Finish(), on another thread than the one that dies of `signal`. `exit_aio`: the model may still be entered.
+void FinishForDeath(int signal, bool exit_aio);
+// There will be a report of this process.
+bool HasReport();
 
 // Adds to the reasons why the run cannot be replayed, and to the findings.
 void NotReplayable(const std::string& why);
 void AddFinding(const std::string& finding);
-void WriteReport();
+// `killed_by`: the signal that is about to end the process, if one is.
+void WriteReport(int killed_by = 0);
 
 // Ends the process by the system call, from anywhere.
 [[noreturn]] void ExitNow(int status);

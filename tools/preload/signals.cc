@@ -8,6 +8,7 @@
 #include "kernel_model/machine.h"
 #include "kernel_model/mm/uaccess.h"
 #include "tools/preload/clock.h"
+#include "tools/preload/death.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/thread_state.h"
@@ -56,21 +57,75 @@ bool HasHandler(const struct sigaction& action) {
 
 bool IsFault(int signal) { return signal == SIGSEGV || signal == SIGBUS; }
 
+void Dispatch(int signal, siginfo_t* info, void* ucontext);
+
+struct sigaction OurAction(const struct sigaction& client) {
+  struct sigaction ours = client;
+  ours.sa_sigaction = Dispatch;
+  ours.sa_flags = (client.sa_flags & ~static_cast<int>(SA_RESETHAND)) | SA_SIGINFO;
+  ours.sa_mask = WithoutFaults(client.sa_mask);
+  return ours;
+}
+
+// For a signal whose action is the default one, which has no stack and lets nothing else in.
+struct sigaction OurEnd() {
+  struct sigaction ours = {};
+  ours.sa_sigaction = Dispatch;
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  sigfillset(&ours.sa_mask);
+  ours.sa_mask = WithoutFaults(ours.sa_mask);
+  return ours;
+}
+
 std::atomic<bool> came_from_outside{false};
 
 // The client's own raise() and kill() repeat with the run.
 bool IsFromOutside(const siginfo_t& info) {
+  if (IsOwnFault(info)) return false;
+  if (info.si_signo == SIGALRM && info.si_code == SI_KERNEL && VirtualClock()) return false;  // the model's
   const bool has_sender = info.si_code == SI_USER || info.si_code == SI_TKILL || info.si_code == SI_QUEUE;
   return !has_sender || info.si_pid != RawSyscall(__NR_getpid);
 }
 
+// What ends a process unless it does something about it.
+bool EndsByDefault(int signal) {
+  switch (signal) {
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGKILL:
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool IsDefault(const struct sigaction& action) {
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
+}
+
+// The signals that end the process come to Dispatch(), too.
+std::atomic<bool> catching_ends{false};
+
 void Dispatch(int signal, siginfo_t* info, void* ucontext) {
   const int saved_errno = errno;
   if (TheMachine() != nullptr && IsFromOutside(*info)) came_from_outside = true;
+  if (IsDefault(LoadAction(signal)) && (!Machine::InsideModel() || !CanWaitForSwitchingPoint(*info))) {
+    DieOf(signal, *info);
+    errno = saved_errno;
+    return;
+  }
+  if ((LoadAction(signal).sa_flags & SA_RESTART) == 0) Me().handler_interrupts = true;
   if (Machine::InsideModel()) {
     ThreadState& me = Me();
     // A standard signal is pending once at most; more than this many of the others are lost, as beyond
     // RLIMIT_SIGPENDING.
+    if (me.deferred_count == 0) me.deferred_since_ns = HostMonotonicNs();
     if (me.deferred_count < kDeferredSignalsMax) {
       me.deferred[me.deferred_count] = *info;
       me.deferred[me.deferred_count].si_signo = signal;
@@ -84,8 +139,7 @@ void Dispatch(int signal, siginfo_t* info, void* ucontext) {
   if ((action.sa_flags & SA_RESETHAND) != 0) {
     struct sigaction reset = {};
     reset.sa_handler = SIG_DFL;
-    StoreAction(signal, reset);
-    real_sigaction(signal, &reset, nullptr);
+    ClientSigaction(signal, &reset, nullptr);
   }
   errno = saved_errno;
   if ((action.sa_flags & SA_SIGINFO) != 0) {
@@ -101,11 +155,15 @@ void OnFault(int signal, siginfo_t* info, void* ucontext) {
     errno = saved_errno;
     return;
   }
-  // Without a handler of the client's, what follows resets the action; that must not be taken for a call of the client.
-  ThreadState& me = Me();
-  me.resetting_fault_action = !HasHandler(ClientFaultAction(signal));
-  HandleFault(signal, info, ucontext);
-  me.resetting_fault_action = false;
+  if (fixup_exception(ucontext)) return;
+  const struct sigaction action = ClientFaultAction(signal);
+  if (HasHandler(action)) {
+    HandleFault(signal, info, ucontext);
+  } else if (IsDefault(action) || info->si_code > 0) {
+    // A fault cannot be ignored, only somebody's kill().
+    if (TheMachine() != nullptr && IsFromOutside(*info)) came_from_outside = true;
+    DieOf(signal, *info);
+  }
   errno = saved_errno;
 }
 
@@ -135,11 +193,25 @@ void InitSignals() {
   real_pthread_sigmask(SIG_SETMASK, &without, nullptr);
 }
 
+void CatchEndingSignals() {
+  if (catching_ends.exchange(true)) return;
+  for (int signal = 1; signal < kSignals; ++signal) {
+    struct sigaction action = {};
+    // The C library keeps two for itself, and refuses.
+    if (!EndsByDefault(signal) || IsFault(signal) || real_sigaction(signal, nullptr, &action) != 0) continue;
+    if (!IsDefault(action)) continue;
+    StoreAction(signal, action);
+    const struct sigaction ours = OurEnd();
+    real_sigaction(signal, &ours, nullptr);
+  }
+}
+
 bool SignalCameFromOutside() { return came_from_outside; }
 void ForgetSignals() { came_from_outside = false; }
 
 void DeliverDeferredSignals() {
   ThreadState& me = Me();
+  StopIfDying();
   while (me.deferred_count > 0 && !Machine::InsideModel()) [[unlikely]] {
       const siginfo_t info = me.deferred[0];
       --me.deferred_count;
@@ -161,7 +233,6 @@ int ClientSigaction(int signal, const struct sigaction* action, struct sigaction
     return real_sigaction(signal, action, old) == 0 ? 0 : errno;
   }
   if (IsFault(signal)) {
-    if (Me().resetting_fault_action) return real_sigaction(signal, action, old) == 0 ? 0 : errno;
     const struct sigaction before = ClientFaultAction(signal);
     if (action != nullptr) SetClientFaultAction(signal, *action);
     if (old != nullptr) *old = before;
@@ -169,14 +240,12 @@ int ClientSigaction(int signal, const struct sigaction* action, struct sigaction
   }
   const struct sigaction client_before = LoadAction(signal);
   struct sigaction before = {};
-  if (action == nullptr || !HasHandler(*action)) {
+  const bool ends = action != nullptr && IsDefault(*action) && EndsByDefault(signal) && catching_ends;
+  if (action == nullptr || !(HasHandler(*action) || ends)) {
     if (real_sigaction(signal, action, &before) != 0) return errno;
   } else {
     StoreAction(signal, *action);
-    struct sigaction ours = *action;
-    ours.sa_sigaction = Dispatch;
-    ours.sa_flags = (action->sa_flags & ~static_cast<int>(SA_RESETHAND)) | SA_SIGINFO;
-    ours.sa_mask = WithoutFaults(action->sa_mask);
+    const struct sigaction ours = ends ? OurEnd() : OurAction(*action);
     if (real_sigaction(signal, &ours, &before) != 0) {
       const int error = errno;
       StoreAction(signal, client_before);
@@ -230,6 +299,29 @@ sighandler_t Signal(int signal, sighandler_t handler, int flags) {
   return SetErrno(ClientSigaction(signal, &action, &old)) == 0 ? old.sa_handler : SIG_ERR;
 }
 
+// System V's: the handler and the mask in one call.
+sighandler_t SigSet(int signal, sighandler_t handler) {
+  sigset_t set;
+  sigset_t old_mask;
+  struct sigaction old = {};
+  sigemptyset(&set);
+  if (sigaddset(&set, signal) != 0 || handler == SIG_ERR) {
+    errno = EINVAL;
+    return SIG_ERR;
+  }
+  if (handler == SIG_HOLD) {
+    if (SetErrno(ClientSigaction(signal, nullptr, &old)) != 0) return SIG_ERR;
+  } else {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    if (SetErrno(ClientSigaction(signal, &action, &old)) != 0) return SIG_ERR;
+  }
+  if (SetErrno(ClientSigmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &set, &old_mask)) != 0) return SIG_ERR;
+  return sigismember(&old_mask, signal) != 0 ? SIG_HOLD : old.sa_handler;
+}
+
+RealFunction<int(int)> real_sigignore("sigignore");
+RealFunction<sighandler_t(int, sighandler_t)> real_sigset("sigset");
 RealFunction<int(int, const sigset_t*, sigset_t*)> real_sigprocmask("sigprocmask");
 RealFunction<sighandler_t(int, sighandler_t)> real_signal("signal");
 RealFunction<sighandler_t(int, sighandler_t)> real_sysv_signal("__sysv_signal");
@@ -258,4 +350,20 @@ INTERPOSE(int, sigprocmask, (int how, const sigset_t* set, sigset_t* old)) {
 
 INTERPOSE(int, pthread_sigmask, (int how, const sigset_t* set, sigset_t* old)) {
   return Active() ? ClientSigmask(how, set, old) : real_pthread_sigmask(how, set, old);
+}
+
+INTERPOSE(sighandler_t, bsd_signal, (int signal, sighandler_t handler)) {
+  return aiolab_interposed_signal(signal, handler);
+}
+
+INTERPOSE(sighandler_t, ssignal, (int signal, sighandler_t handler)) {
+  return aiolab_interposed_signal(signal, handler);
+}
+
+INTERPOSE(int, sigignore, (int signal)) {
+  return Active() ? (Signal(signal, SIG_IGN, 0) == SIG_ERR ? -1 : 0) : real_sigignore(signal);
+}
+
+INTERPOSE(sighandler_t, sigset, (int signal, sighandler_t handler)) {
+  return Active() ? SigSet(signal, handler) : real_sigset(signal, handler);
 }

@@ -10,6 +10,9 @@ namespace aiolab::preload {
 // Installs the fault handler, and keeps SIGSEGV and SIGBUS unblocked from here on. Idempotent.
 void InitSignals();
 
+// From now on signals end the process by DieOf(). To the client they have their default action still. Idempotent.
+void CatchEndingSignals();
+
 // Runs the handlers of the signals that came while the thread was inside the model. Called after each such call.
 void DeliverDeferredSignals();
 

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "tools/preload/clock.h"
+#include "tools/preload/death.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/thread_state.h"
@@ -34,11 +35,6 @@ std::atomic<bool> started{false};
 
 RealFunction<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)> real_pthread_create("pthread_create");
 
-void SleepNs(int64_t ns) {
-  const timespec time = ToTimespec(ns);
-  RawSyscall(__NR_nanosleep, &time, nullptr);
-}
-
 int64_t ProcessCpuNs() {
   timespec cpu = {};
   RawSyscall(__NR_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &cpu);
@@ -55,8 +51,24 @@ void TickUntilSomebodyComes(Machine& machine) {
           "a client looked at its ring without a system call, or slept where the model does not see it, and a tick "
           "from outside let the model run");
     }
-    SleepNs(kSpinAgainIntervalNs);
+    SleepAndFinishTheDying(kSpinAgainIntervalNs);
   }
+}
+
+// A client that makes no call lets no virtual time pass. Its alarm goes off when the real time is over.
+struct Silence {
+  uint64_t entries = 0;
+  int64_t since_ns = 0;  // real time
+};
+
+void RingAlarmOfSilentClient(Machine& machine, Silence& silent) {
+  const int64_t now_ns = HostMonotonicNs();
+  if (machine.entries() != silent.entries) silent = {machine.entries(), now_ns};
+  const int64_t alarm_ns = machine.alarm_ns();
+  if (alarm_ns == kNoDeadline || alarm_ns - machine.NowNs() > now_ns - silent.since_ns) return;
+  NotReplayable("a timer of the client went off while it made no call");
+  machine.TickAlarm();
+  silent.since_ns = now_ns;
 }
 
 void* Run(void*) {
@@ -65,10 +77,11 @@ void* Run(void*) {
   uint64_t entries = 0;
   int64_t cpu_ns = 0;
   int idle_looks = 0;
+  Silence silent;
   const bool virtual_clock = VirtualClock();
   bool has_ticked = false;
   for (;;) {
-    SleepNs(!virtual_clock ? kTickIntervalNs : has_ticked ? kSpinAgainIntervalNs : kLookIntervalNs);
+    SleepAndFinishTheDying(!virtual_clock ? kTickIntervalNs : has_ticked ? kSpinAgainIntervalNs : kLookIntervalNs);
     Machine* machine = TheMachine();
     if (machine == nullptr) continue;
     if (!virtual_clock) {
@@ -77,6 +90,7 @@ void* Run(void*) {
       }
       continue;
     }
+    RingAlarmOfSilentClient(*machine, silent);
     if (machine->entries() != entries || !machine->has_events()) {
       entries = machine->entries();
       cpu_ns = ProcessCpuNs();
@@ -105,7 +119,11 @@ void StartTick() {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, size_t{256} << 10);
   pthread_t thread;
-  if (real_pthread_create(&thread, &attributes, Run, nullptr) != 0) started = false;
+  if (real_pthread_create(&thread, &attributes, Run, nullptr) != 0) {
+    started = false;
+  } else {
+    FinisherIsThere();
+  }
   pthread_attr_destroy(&attributes);
   RawSyscall(__NR_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
 }

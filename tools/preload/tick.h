@@ -1,4 +1,5 @@
 // The tick from outside: a thread that runs the model for a client which looks at its ring in memory and makes no call.
+// It also does what a thread that dies of a signal cannot do itself (death.h).
 #ifndef TOOLS_PRELOAD_TICK_H_
 #define TOOLS_PRELOAD_TICK_H_
 

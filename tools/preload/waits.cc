@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +18,7 @@
 #include "tools/preload/real_functions.h"
 #include "tools/preload/signals.h"
 #include "tools/preload/thread_state.h"
+#include "tools/preload/user_memory.h"
 #include "uapi/aio_abi.h"
 #include "uapi/raw_syscall.h"
 
@@ -31,27 +34,42 @@ int64_t DeadlineNs(int64_t now_ns, int64_t timeout_ns) {
 
 // `call(timeout_ns)` makes the host call: 0 is a look, negative means no limit. It returns 0 if the time ran out, else
 // what the client is to get.
-long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t timeout_ns) {
+//
+// `restarts`: the call is one that goes on behind a handler with SA_RESTART.
+long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t timeout_ns, bool restarts = false) {
   const ScopedSignalDelivery signals;
   Machine& machine = *TheMachine();
+  ThreadState& me = Me();
   const int64_t deadline_ns = DeadlineNs(machine.NowNs(), timeout_ns);
+  me.handler_interrupts = false;
+  const auto goes_on = [&] {
+    if (!restarts || me.handler_interrupts) return false;
+    DeliverDeferredSignals();
+    return true;
+  };
   long ret = 0;
   const auto ready = [&] { return (ret = call(0)) != 0; };
   for (;;) {
     switch (machine.RunWhileWaiting(ready, deadline_ns)) {
       case Machine::WaitResult::kReady:
+        if (ret == -EINTR && goes_on()) continue;
         return ret;
       case Machine::WaitResult::kTimedOut:
         return 0;
       case Machine::WaitResult::kInterrupted:
+        if (goes_on()) continue;
         return -EINTR;
       case Machine::WaitResult::kIdle:
         break;
     }
-    if (Me().deferred_count > 0) return -EINTR;
+    if (me.deferred_count > 0) {
+      if (goes_on()) continue;
+      return -EINTR;
+    }
     const int64_t now_ns = machine.NowNs();
     if (deadline_ns <= now_ns) return 0;
-    int64_t slice_ns = deadline_ns == kNoDeadline ? -1 : deadline_ns - now_ns;
+    const int64_t limit_ns = std::min(deadline_ns, machine.alarm_ns());
+    int64_t slice_ns = limit_ns == kNoDeadline ? -1 : std::max<int64_t>(limit_ns - now_ns, 0);
     const bool whole = SingleThreaded() || (slice_ns >= 0 && slice_ns <= kSliceNs);
     if (!whole) slice_ns = kSliceNs;
     const int64_t real_before_ns = HostMonotonicNs();
@@ -59,23 +77,14 @@ long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t timeo
     if (VirtualClock()) {
       const int64_t elapsed_ns = HostMonotonicNs() - real_before_ns;
       // A timeout is exact, so that it repeats.
-      machine.AdvanceTo(ret == 0 && whole ? deadline_ns : std::min(now_ns + elapsed_ns, deadline_ns));
+      machine.AdvanceTo(ret == 0 && whole ? limit_ns : std::min(now_ns + elapsed_ns, limit_ns));
     }
     if (ret == -EINTR) pthread_testcancel();
+    if (ret == -EINTR && goes_on()) continue;
     if (ret != 0) return ret;
-    if (whole) return 0;
+    if (whole && limit_ns == deadline_ns) return 0;
   }
 }
-
-// A mask as the kernel takes it, without what must not be blocked.
-struct KernelMask {
-  explicit KernelMask(const sigset_t* mask) : given(mask != nullptr) {
-    if (given) without = WithoutFaults(*mask);
-  }
-  const sigset_t* get() const { return given ? &without : nullptr; }
-  const bool given;
-  sigset_t without;
-};
 
 struct Timeout {
   explicit Timeout(int64_t ns) : infinite(ns < 0), time(ToTimespec(ns)) {}
@@ -83,12 +92,6 @@ struct Timeout {
   const bool infinite;
   timespec time;
 };
-
-int64_t TimeoutNs(const timespec* timeout) { return timeout == nullptr ? -1 : ToNs(*timeout); }
-
-bool IsValid(const timespec* time) {
-  return time == nullptr || (time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < kNanosecondsPerSecond);
-}
 
 int SetErrno(long ret) {
   if (ret >= 0) return static_cast<int>(ret);
@@ -99,7 +102,8 @@ int SetErrno(long ret) {
 }  // namespace
 
 long WaitInPoll(pollfd* fds, nfds_t nfds, int64_t timeout_ns, const sigset_t* mask) {
-  const KernelMask kernel_mask(mask);
+  const UserMask kernel_mask(mask);
+  if (kernel_mask.error != 0) return kernel_mask.error;
   return WaitForHost(
       [&](int64_t ns) {
         Timeout timeout(ns);
@@ -109,7 +113,8 @@ long WaitInPoll(pollfd* fds, nfds_t nfds, int64_t timeout_ns, const sigset_t* ma
 }
 
 long WaitInEpoll(int epfd, epoll_event* events, int maxevents, int64_t timeout_ns, const sigset_t* mask) {
-  const KernelMask kernel_mask(mask);
+  const UserMask kernel_mask(mask);
+  if (kernel_mask.error != 0) return kernel_mask.error;
   return WaitForHost(
       [&](int64_t ns) {
         // Up: a wait that ends early would be one more turn.
@@ -121,27 +126,35 @@ long WaitInEpoll(int epfd, epoll_event* events, int maxevents, int64_t timeout_n
 
 long WaitInSelect(int nfds, fd_set* read, fd_set* write, fd_set* except, int64_t timeout_ns, const sigset_t* mask) {
   if (nfds < 0) return -EINVAL;
-  const KernelMask kernel_mask(mask);
+  const UserMask kernel_mask(mask);
+  if (kernel_mask.error != 0) return kernel_mask.error;
   const size_t bytes = (static_cast<size_t>(nfds) + 63) / 64 * 8;
   fd_set* const sets[3] = {read, write, except};
-  // A call that finds nothing clears the sets; the next one needs them again.
   std::vector<char> asked(3 * bytes);
   for (size_t i = 0; i < 3; ++i) {
-    if (sets[i] != nullptr) memcpy(&asked[i * bytes], sets[i], bytes);
+    if (sets[i] != nullptr && CopyPinned(&asked[i * bytes], sets[i], bytes) != 0) return -EFAULT;
   }
-  return WaitForHost(
+  // A call that finds nothing clears the sets; the next one needs them again.
+  std::vector<char> found;
+  const long ret = WaitForHost(
       [&](int64_t ns) {
         Timeout timeout(ns);
+        found = asked;
+        char* now[3] = {};
         for (size_t i = 0; i < 3; ++i) {
-          if (sets[i] != nullptr) memcpy(sets[i], &asked[i * bytes], bytes);
+          if (sets[i] != nullptr) now[i] = &found[i * bytes];
         }
         const struct {
           const sigset_t* mask;
           size_t size;
         } signals = {kernel_mask.get(), kKernelSigsetSize};
-        return RawSyscall(__NR_pselect6, nfds, read, write, except, timeout.get(), &signals);
+        return RawSyscall(__NR_pselect6, nfds, now[0], now[1], now[2], timeout.get(), &signals);
       },
       timeout_ns);
+  for (size_t i = 0; i < 3 && ret >= 0; ++i) {
+    if (sets[i] != nullptr && CopyPinned(sets[i], &found[i * bytes], bytes) != 0) return -EFAULT;
+  }
+  return ret;
 }
 
 long WaitInRead(int fd, void* buf, size_t count) {
@@ -155,8 +168,36 @@ long WaitInRead(int fd, void* buf, size_t count) {
         const long flags = RawSyscall(__NR_fcntl, fd, F_GETFL);
         return flags < 0 || (flags & O_NONBLOCK) != 0 ? 1L : 0L;
       },
-      /*timeout_ns=*/-1);
+      /*timeout_ns=*/-1, /*restarts=*/true);
   return ret == -EINTR ? ret : RawSyscall(__NR_read, fd, buf, count);
+}
+
+long WaitForSignal(const sigset_t* set, siginfo_t* info, int64_t timeout_ns) {
+  const long ret = WaitForHost(
+      [&](int64_t ns) {
+        Timeout timeout(ns);
+        const long signal = RawSyscall(__NR_rt_sigtimedwait, set, info, timeout.get(), kKernelSigsetSize);
+        return signal == -EAGAIN ? 0 : signal;
+      },
+      timeout_ns);
+  return ret == 0 ? -EAGAIN : ret;
+}
+
+long WaitForChild(absl::FunctionRef<long(int options)> wait, int options) {
+  if ((options & WNOHANG) != 0) return wait(options);
+  return WaitForHost(
+      [&](int64_t ns) {
+        if (ns < 0) return wait(options);
+        const int64_t until_ns = HostMonotonicNs() + ns;
+        for (;;) {
+          const long ret = wait(options | WNOHANG);
+          const int64_t left_ns = until_ns - HostMonotonicNs();
+          if (ret != 0 || left_ns <= 0) return ret;
+          Timeout timeout(std::min<int64_t>(left_ns, 1'000'000));
+          if (RawSyscall(__NR_nanosleep, timeout.get(), nullptr) == -EINTR) return -long{EINTR};
+        }
+      },
+      /*timeout_ns=*/-1, /*restarts=*/true);
 }
 
 bool SleepsHere() { return ThreadInModel() || (VirtualClock() && TheMachine() == nullptr && SingleThreaded()); }
@@ -185,8 +226,10 @@ long Sleep(int64_t ns, int64_t* remaining_ns) {
 }
 
 long SleepOnClock(clockid_t clock, int flags, const timespec* request, timespec* remaining) {
-  if (!IsValid(request)) return -EINVAL;
-  int64_t ns = ToNs(*request);
+  timespec time;
+  if (const long error = ReadUser(request, &time); error != 0) return error;
+  if (!IsValid(time)) return -EINVAL;
+  int64_t ns = ToNs(time);
   if ((flags & TIMER_ABSTIME) != 0) {
     int64_t shows_ns;
     if (VirtualClock()) {
@@ -202,7 +245,10 @@ long SleepOnClock(clockid_t clock, int flags, const timespec* request, timespec*
   }
   int64_t remaining_ns;
   const long ret = Sleep(ns, &remaining_ns);
-  if (ret == -EINTR && remaining != nullptr && (flags & TIMER_ABSTIME) == 0) *remaining = ToTimespec(remaining_ns);
+  if (ret == -EINTR && remaining != nullptr && (flags & TIMER_ABSTIME) == 0 &&
+      WriteUser(remaining, ToTimespec(remaining_ns)) != 0) {
+    return -EFAULT;
+  }
   return ret;
 }
 
@@ -221,6 +267,13 @@ RealFunction<int(int, epoll_event*, int, const timespec*, const sigset_t*)> real
 RealFunction<int(int, fd_set*, fd_set*, fd_set*, timeval*)> real_select("select");
 RealFunction<int(int, fd_set*, fd_set*, fd_set*, const timespec*, const sigset_t*)> real_pselect("pselect");
 RealFunction<ssize_t(int, void*, size_t)> real_read("read");
+RealFunction<int()> real_pause("pause");
+RealFunction<int(const sigset_t*)> real_sigsuspend("sigsuspend");
+RealFunction<int(const sigset_t*, siginfo_t*, const timespec*)> real_sigtimedwait("sigtimedwait");
+RealFunction<int(const sigset_t*, siginfo_t*)> real_sigwaitinfo("sigwaitinfo");
+RealFunction<int(const sigset_t*, int*)> real_sigwait("sigwait");
+RealFunction<pid_t(pid_t, int*, int, rusage*)> real_wait4("wait4");
+RealFunction<int(idtype_t, id_t, siginfo_t*, int)> real_waitid("waitid");
 
 int64_t MillisecondsNs(int timeout_ms) { return timeout_ms < 0 ? -1 : int64_t{timeout_ms} * 1'000'000; }
 
@@ -228,6 +281,7 @@ int64_t MillisecondsNs(int timeout_ms) { return timeout_ms < 0 ? -1 : int64_t{ti
 }  // namespace aiolab::preload
 
 using namespace aiolab::preload;  // NOLINT: the functions below are the client's door to the ones above
+using aiolab::RawSyscall;
 
 INTERPOSE(int, nanosleep, (const timespec* request, timespec* remaining)) {
   if (!SleepsHere()) return real_nanosleep(request, remaining);
@@ -236,8 +290,11 @@ INTERPOSE(int, nanosleep, (const timespec* request, timespec* remaining)) {
 
 INTERPOSE(int, clock_nanosleep, (clockid_t clock, int flags, const timespec* request, timespec* remaining)) {
   if (SleepsHere()) return static_cast<int>(-SleepOnClock(clock, flags, request, remaining));
-  if (!VirtualClock() || (flags & TIMER_ABSTIME) == 0) return real_clock_nanosleep(clock, flags, request, remaining);
-  const timespec moment = RealMoment(clock, *request);
+  timespec time;
+  if (!VirtualClock() || (flags & TIMER_ABSTIME) == 0 || ReadUser(request, &time) != 0) {
+    return real_clock_nanosleep(clock, flags, request, remaining);
+  }
+  const timespec moment = RealMoment(clock, time);
   return real_clock_nanosleep(clock, flags, &moment, remaining);
 }
 
@@ -273,13 +330,15 @@ INTERPOSE(int, __poll_chk, (pollfd * fds, nfds_t nfds, int timeout_ms, size_t)) 
 }
 
 INTERPOSE(int, ppoll, (pollfd * fds, nfds_t nfds, const timespec* timeout, const sigset_t* mask)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_ppoll(fds, nfds, timeout, mask);
-  return SetErrno(WaitInPoll(fds, nfds, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_ppoll(fds, nfds, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInPoll(fds, nfds, given.ns, mask));
 }
 
 INTERPOSE(int, __ppoll_chk, (pollfd * fds, nfds_t nfds, const timespec* timeout, const sigset_t* mask, size_t)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_ppoll(fds, nfds, timeout, mask);
-  return SetErrno(WaitInPoll(fds, nfds, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_ppoll(fds, nfds, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInPoll(fds, nfds, given.ns, mask));
 }
 
 INTERPOSE(int, epoll_wait, (int epfd, epoll_event* events, int maxevents, int timeout_ms)) {
@@ -294,28 +353,32 @@ INTERPOSE(int, epoll_pwait, (int epfd, epoll_event* events, int maxevents, int t
 
 INTERPOSE(int, epoll_pwait2,
           (int epfd, epoll_event* events, int maxevents, const timespec* timeout, const sigset_t* mask)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_epoll_pwait2(epfd, events, maxevents, timeout, mask);
-  return SetErrno(WaitInEpoll(epfd, events, maxevents, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_epoll_pwait2(epfd, events, maxevents, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInEpoll(epfd, events, maxevents, given.ns, mask));
 }
 
 INTERPOSE(int, select, (int nfds, fd_set* read, fd_set* write, fd_set* except, timeval* timeout)) {
-  if (!ThreadInModel() || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0))) {
-    return real_select(nfds, read, write, except, timeout);
-  }
-  const int64_t timeout_ns = timeout == nullptr ? -1 : ToNs({timeout->tv_sec, 0}) + timeout->tv_usec * 1000;
+  if (!ThreadInModel()) return real_select(nfds, read, write, except, timeout);
+  timeval time = {};
+  if (timeout != nullptr && ReadUser<timeval>(timeout, &time) != 0) return SetErrno(-EFAULT);
+  if (time.tv_sec < 0 || time.tv_usec < 0) return SetErrno(-EINVAL);
+  const int64_t timeout_ns = timeout == nullptr ? -1 : ToNs({time.tv_sec, 0}) + time.tv_usec * 1000;
   const int64_t before_ns = ClientNowNs(/*look=*/false);
-  const int ret = SetErrno(WaitInSelect(nfds, read, write, except, timeout_ns, nullptr));
+  const long ret = WaitInSelect(nfds, read, write, except, timeout_ns, nullptr);
   if (timeout != nullptr) {
     const int64_t rest_ns = std::max<int64_t>(timeout_ns - (ClientNowNs(/*look=*/false) - before_ns), 0);
-    *timeout = {rest_ns / kNanosecondsPerSecond, rest_ns % kNanosecondsPerSecond / 1000};
+    // The kernel takes no notice either if that cannot be written.
+    (void)WriteUser<timeval>(timeout, {rest_ns / kNanosecondsPerSecond, rest_ns % kNanosecondsPerSecond / 1000});
   }
-  return ret;
+  return SetErrno(ret);
 }
 
 INTERPOSE(int, pselect,
           (int nfds, fd_set* read, fd_set* write, fd_set* except, const timespec* timeout, const sigset_t* mask)) {
-  if (!ThreadInModel() || !IsValid(timeout)) return real_pselect(nfds, read, write, except, timeout, mask);
-  return SetErrno(WaitInSelect(nfds, read, write, except, TimeoutNs(timeout), mask));
+  if (!ThreadInModel()) return real_pselect(nfds, read, write, except, timeout, mask);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitInSelect(nfds, read, write, except, given.ns, mask));
 }
 
 INTERPOSE(ssize_t, read, (int fd, void* buf, size_t count)) {
@@ -328,4 +391,66 @@ INTERPOSE(ssize_t, read, (int fd, void* buf, size_t count)) {
 
 INTERPOSE(ssize_t, __read_chk, (int fd, void* buf, size_t count, size_t)) {
   return aiolab_interposed_read(fd, buf, count);
+}
+
+INTERPOSE(int, pause, ()) {
+  if (!ThreadInModel()) return real_pause();
+  return SetErrno(WaitInPoll(nullptr, 0, /*timeout_ns=*/-1, nullptr));
+}
+
+INTERPOSE(int, sigsuspend, (const sigset_t* mask)) {
+  if (!ThreadInModel()) return real_sigsuspend(mask);
+  return SetErrno(WaitInPoll(nullptr, 0, /*timeout_ns=*/-1, mask));
+}
+
+INTERPOSE(int, sigtimedwait, (const sigset_t* set, siginfo_t* info, const timespec* timeout)) {
+  if (!ThreadInModel()) return real_sigtimedwait(set, info, timeout);
+  const UserTimeout given(timeout);
+  return SetErrno(given.error != 0 ? given.error : WaitForSignal(set, info, given.ns));
+}
+
+INTERPOSE(int, sigwaitinfo, (const sigset_t* set, siginfo_t* info)) {
+  if (!ThreadInModel()) return real_sigwaitinfo(set, info);
+  return SetErrno(WaitForSignal(set, info, /*timeout_ns=*/-1));
+}
+
+// Not ended by a handler, and gives the error back.
+INTERPOSE(int, sigwait, (const sigset_t* set, int* signal)) {
+  if (!ThreadInModel()) return real_sigwait(set, signal);
+  long ret;
+  while ((ret = WaitForSignal(set, nullptr, /*timeout_ns=*/-1)) == -EINTR) {
+  }
+  if (ret < 0) return static_cast<int>(-ret);
+  *signal = static_cast<int>(ret);
+  return 0;
+}
+
+INTERPOSE(pid_t, wait4, (pid_t pid, int* status, int options, rusage* usage)) {
+  if (!ThreadInModel()) return real_wait4(pid, status, options, usage);
+  return SetErrno(WaitForChild([&](int flags) { return RawSyscall(__NR_wait4, pid, status, flags, usage); }, options));
+}
+
+INTERPOSE(pid_t, wait3, (int* status, int options, rusage* usage)) {
+  return aiolab_interposed_wait4(-1, status, options, usage);
+}
+
+INTERPOSE(pid_t, waitpid, (pid_t pid, int* status, int options)) {
+  return aiolab_interposed_wait4(pid, status, options, nullptr);
+}
+
+INTERPOSE(pid_t, wait, (int* status)) { return aiolab_interposed_wait4(-1, status, 0, nullptr); }
+
+// Its result does not tell whether there was a child, only what it wrote does.
+INTERPOSE(int, waitid, (idtype_t type, id_t id, siginfo_t* info, int options)) {
+  if (!ThreadInModel() || (options & WNOHANG) != 0) return real_waitid(type, id, info, options);
+  siginfo_t mine = {};
+  const long ret = WaitForChild(
+      [&](int flags) {
+        mine.si_pid = 0;
+        const long waited = RawSyscall(__NR_waitid, type, id, &mine, flags, nullptr);
+        return waited == 0 && mine.si_pid != 0 ? 1L : waited;
+      },
+      options);
+  if (ret > 0 && info != nullptr && WriteUser(info, mine) != 0) return SetErrno(-EFAULT);
+  return ret > 0 ? 0 : SetErrno(ret);
 }

@@ -12,12 +12,19 @@
 
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
+
 namespace aiolab::preload {
 
 long WaitInPoll(pollfd* fds, nfds_t nfds, int64_t timeout_ns, const sigset_t* mask);
 long WaitInEpoll(int epfd, epoll_event* events, int maxevents, int64_t timeout_ns, const sigset_t* mask);
 long WaitInSelect(int nfds, fd_set* read, fd_set* write, fd_set* except, int64_t timeout_ns, const sigset_t* mask);
 long WaitInRead(int fd, void* buf, size_t count);
+
+// As rt_sigtimedwait.
+long WaitForSignal(const sigset_t* set, siginfo_t* info, int64_t timeout_ns);
+// As `wait(options)`, which is a call like waitid that may sleep, and does not with WNOHANG: 0 if there is nothing yet.
+long WaitForChild(absl::FunctionRef<long(int options)> wait, int options);
 
 // Sleeps for `ns`, also in a process that is no client. Requires: VirtualClock() or ThreadInModel(). 0 or -EINTR, with
 // the rest in `*remaining_ns`.

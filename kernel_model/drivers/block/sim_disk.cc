@@ -1,56 +1,221 @@
 #include "kernel_model/drivers/block/sim_disk.h"
 
+#include <errno.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/types/span.h"
+#include "kernel_model/mm/uaccess.h"
+
 namespace aiolab {
 namespace {
 
-// 64 quantiles of the exponential distribution with mean 1000. A table, so that a latency does not depend on a
-// mathematics library.
-constexpr uint32_t kQuantiles = 64;
-constexpr int64_t kExponential[kQuantiles] = {
-    8,    24,   40,   56,   73,   90,   107,  125,  143,  161,  179,  198,  217,  237,  257,  277,
-    298,  319,  341,  363,  386,  409,  433,  458,  483,  508,  535,  562,  589,  618,  647,  678,
-    709,  741,  774,  809,  845,  882,  920,  960,  1002, 1045, 1091, 1138, 1188, 1241, 1297, 1356,
-    1418, 1485, 1556, 1633, 1717, 1808, 1908, 2019, 2144, 2287, 2454, 2655, 2906, 3243, 3753, 4852};
+queue_limits LimitsOf(const SimDiskParameters& parameters) {
+  queue_limits limits;
+  limits.max_sectors = parameters.max_sectors;
+  limits.max_segments = parameters.max_segments;
+  limits.logical_block_size = parameters.logical_block_size;
+  limits.physical_block_size = std::max(parameters.physical_block_size, parameters.logical_block_size);
+  limits.atomic_write_unit_max = std::max(parameters.atomic_write_unit, parameters.logical_block_size);
+  limits.write_cache = parameters.cache_bytes > 0;
+  limits.fua = parameters.fua && limits.write_cache;
+  return limits;
+}
+
+bool HasMemory(const bio& bio) { return !bio.bi_io_vec.empty() && bio.bi_io_vec[0].bv_base != nullptr; }
+
+bool Overlap(const SimDisk::BadSectors& bad, sector_t first, sector_t end) {
+  return bad.first < end && first < bad.first + bad.count;
+}
 
 }  // namespace
 
-void SimDisk::submit(bio* bio) {
-  const blk_opf_t op = req_op(bio->bi_opf);
-  const SimDiskLatency& latency = op == REQ_OP_FLUSH   ? parameters_.flush
-                                  : op == REQ_OP_WRITE ? parameters_.write
-                                                       : parameters_.read;
-  const char* const site = op == REQ_OP_FLUSH   ? "sim_disk/flush"
-                           : op == REQ_OP_WRITE ? "sim_disk/write"
-                                                : "sim_disk/read";
-  const uint32_t quantile = kernel_.chooser.Choose(Choice::kLatency, kQuantiles, site);
-  const int64_t takes_ns = latency.fixed_ns + latency.mean_ns * kExponential[quantile] / 1000;
-  TRACE_EVENT("block_rq_issue", {{"bio", bio->bi_id},
-                                 {"req", bio->bi_request},
-                                 {"rwbs", Rwbs(bio->bi_opf)},
-                                 {"sector", bio->bi_sector},
-                                 {"bytes", bio->bi_size},
-                                 {"takes_ns", takes_ns}});
-  std::unique_ptr<Completion> completion;
-  if (idle_completions_.empty()) {
-    completion = std::make_unique<Completion>();
-    completion->disk = this;
-    completion->run = Complete;
-  } else {
-    completion = std::move(idle_completions_.back());
-    idle_completions_.pop_back();
-  }
-  completion->done = bio;
-  kernel_.executor.At(*completion.release(), kernel_.executor.NowNs() + takes_ns);
+SimDisk::SimDisk(kernel_state& kernel, const SimDiskParameters& parameters)
+    : kernel_(kernel),
+      parameters_(parameters),
+      queue_(kernel, *this, LimitsOf(parameters), parameters.queue_depth, parameters.elevator, parameters.nr_requests),
+      cache_(bytes_, queue_.limits.atomic_write_unit_max >> SECTOR_SHIFT, parameters.cache_bytes),
+      channel_free_ns_(std::max(1u, parameters.channels)) {
+  bd_queue = &queue_;
+  bd_nr_sectors = parameters.size_bytes >> SECTOR_SHIFT;
+}
+
+SimDisk::~SimDisk() {
+  for (const std::unique_ptr<Completion>& completion : completions_) kernel_.executor.Cancel(*completion);
+}
+
+void SimDisk::queue_rq(request* rq) {
+  list_add_tail(&rq->queuelist, &in_flight_);
+  Start(rq);
 }
 
 void SimDisk::Complete(Executor::Event& event) {
   auto& completion = static_cast<Completion&>(event);
   SimDisk& disk = *completion.disk;
-  bio* const done = completion.done;
-  disk.idle_completions_.emplace_back(&completion);
+  request* const rq = completion.done;
+  const uint64_t cache_position = completion.cache_position;
+  disk.idle_completions_.push_back(&completion);
   ScopedCurrent in_interrupt(disk.kernel_.irq);
-  TRACE_EVENT("block_rq_complete", {{"bio", done->bi_id}, {"req", done->bi_request}, {"error", done->bi_status}});
-  done->bi_end_io(done);
+  list_del_init(&rq->queuelist);
+  const bool had_head = disk.Mechanical() && disk.NeedsMedium(*rq);
+  const int error = disk.Transfer(*rq, cache_position);
+  blk_mq_end_request(rq, error);
+  if (had_head) disk.StartNearest();
+}
+
+// Moves one bio's bytes between its memory and the end of staging_, for a write, or the disk. 0, or -EFAULT if the
+// client's memory has gone away.
+int SimDisk::TransferBio(bio& bio, bool write) {
+  sector_t sector = bio.bi_sector;
+  for (const bio_vec& vec : bio.bi_io_vec) {
+    const size_t begin = write ? staging_.size() : 0;
+    staging_.resize(begin + vec.bv_len);
+    char* const staged = staging_.data() + begin;
+    if (!write) bytes_.Read(sector, absl::MakeSpan(staged, vec.bv_len));
+    void* const to = write ? staged : vec.bv_base;
+    const void* const from = write ? vec.bv_base : staged;
+    if (!vec.bv_user) {
+      memcpy(to, from, vec.bv_len);
+    } else if (CopyPinned(to, from, vec.bv_len) != 0) {
+      return -EFAULT;
+    }
+    sector += vec.bv_len >> SECTOR_SHIFT;
+  }
+  return 0;
+}
+
+// The bytes of staging_ go to `first`.
+void SimDisk::Store(const request& rq, sector_t first) {
+  if (NeedsMedium(rq)) {
+    cache_.WriteDurably(first, staging_);
+  } else {
+    cache_.Write(first, staging_);
+    cache_.Evict();
+  }
+  Observe(DiskObserver::Kind::kWrite, rq, first);
+}
+
+// Bios that follow one another are written as one, so that an atomic unit of several of them stays whole.
+int SimDisk::WriteRequest(request& rq) {
+  staging_.clear();
+  sector_t first = blk_rq_pos(&rq);
+  const auto store_staged = [&](sector_t next) {
+    if (!staging_.empty()) Store(rq, first);
+    staging_.clear();
+    first = next;
+  };
+  for (bio* bio = rq.bio; bio != nullptr; bio = bio->bi_next) {
+    if (!HasMemory(*bio)) {
+      store_staged(bio_end_sector(bio));
+      continue;
+    }
+    const size_t staged = staging_.size();
+    bio->bi_status = TransferBio(*bio, /*write=*/true);
+    if (bio->bi_status == 0) continue;
+    staging_.resize(staged);
+    store_staged(bio_end_sector(bio));
+  }
+  store_staged(0);
+  return 0;
+}
+
+int SimDisk::CheckBadSectors(const request& rq) {
+  const sector_t first = blk_rq_pos(&rq);
+  const sector_t end = blk_rq_end(&rq);
+  const bool reads = req_op(rq.cmd_flags) == REQ_OP_READ;
+  const auto fails = [&](const BadSectors& bad) { return Overlap(bad, first, end) && (reads || bad.writes_fail); };
+  if (std::any_of(bad_sectors_.begin(), bad_sectors_.end(), fails)) return -EIO;
+  if (reads) return 0;
+  std::vector<BadSectors> left;
+  for (const BadSectors& bad : bad_sectors_) {
+    if (!Overlap(bad, first, end)) {
+      left.push_back(bad);
+      continue;
+    }
+    const sector_t bad_end = bad.first + bad.count;
+    if (bad.first < first) left.push_back({bad.first, first - bad.first});
+    if (bad_end > end) left.push_back({end, bad_end - end});
+  }
+  bad_sectors_ = std::move(left);
+  return 0;
+}
+
+// As an NVMe device, which reports one status for the whole command: a bad sector fails every bio of its request.
+int SimDisk::Transfer(request& rq, uint64_t cache_position) {
+  const blk_opf_t op = req_op(rq.cmd_flags);
+  if (op == REQ_OP_FLUSH) {
+    cache_.Flushed(cache_position);
+    Observe(DiskObserver::Kind::kFlush, rq, 0);
+    return 0;
+  }
+  if (!bad_sectors_.empty()) {
+    const int error = CheckBadSectors(rq);
+    if (error != 0) return error;
+  }
+  switch (op) {
+    case REQ_OP_READ:
+      for (bio* bio = rq.bio; bio != nullptr; bio = bio->bi_next) {
+        if (HasMemory(*bio)) bio->bi_status = TransferBio(*bio, /*write=*/false);
+      }
+      return 0;
+    case REQ_OP_WRITE:
+      return WriteRequest(rq);
+    case REQ_OP_DISCARD:
+    case REQ_OP_WRITE_ZEROES:
+      staging_.clear();
+      if (parameters_.cache_bytes == 0) {
+        cache_.ZeroDurably(blk_rq_pos(&rq), blk_rq_sectors(&rq));
+      } else {
+        cache_.Zero(blk_rq_pos(&rq), blk_rq_sectors(&rq));
+        cache_.Evict();
+      }
+      Observe(op == REQ_OP_DISCARD ? DiskObserver::Kind::kDiscard : DiskObserver::Kind::kWriteZeroes, rq,
+              blk_rq_pos(&rq));
+      return 0;
+    default:
+      return -EOPNOTSUPP;
+  }
+}
+
+void SimDisk::Observe(DiskObserver::Kind kind, const request& rq, sector_t first) {
+  if (observer_ == nullptr) return;
+  const bool writes = kind == DiskObserver::Kind::kWrite;
+  observer_->OnRequest({kind, kernel_.executor.NowNs(), first,
+                        writes ? staging_.size() >> SECTOR_SHIFT : blk_rq_sectors(&rq),
+                        writes ? absl::string_view(staging_) : absl::string_view(), (rq.cmd_flags & REQ_FUA) != 0});
+}
+
+void SimDisk::ForgetRequests(DropBio drop) {
+  idle_completions_.clear();
+  for (const std::unique_ptr<Completion>& completion : completions_) {
+    kernel_.executor.Cancel(*completion);
+    idle_completions_.push_back(completion.get());
+  }
+  for (list_head* list : {&in_flight_, &waiting_for_head_}) {
+    while (!list_empty(list)) list_del_init(list->next);
+  }
+  head_busy_ = false;
+  std::fill(channel_free_ns_.begin(), channel_free_ns_.end(), 0);
+  read_link_free_ns_ = write_link_free_ns_ = written_back_ns_ = 0;
+  blk_mq_forget_requests(queue_, drop);
+}
+
+void SimDisk::PowerCut(DropBio drop) {
+  // What was in flight may have arrived, in whole, in part or not at all: as if it had been cached a moment ago.
+  for (list_head* entry = in_flight_.next; entry != &in_flight_; entry = entry->next) {
+    const request& rq = *list_entry(entry, request, queuelist);
+    const blk_opf_t op = req_op(rq.cmd_flags);
+    if (op == REQ_OP_DISCARD || op == REQ_OP_WRITE_ZEROES) cache_.Zero(blk_rq_pos(&rq), blk_rq_sectors(&rq));
+    if (op != REQ_OP_WRITE) continue;
+    for (bio* bio = rq.bio; bio != nullptr; bio = bio->bi_next) {
+      staging_.clear();
+      if (HasMemory(*bio) && TransferBio(*bio, /*write=*/true) == 0) cache_.Write(bio->bi_sector, staging_);
+    }
+  }
+  cache_.PowerCut(
+      [this](uint32_t versions) { return kernel_.chooser.Choose(Choice::kSurvival, versions, "sim_disk/survival"); });
+  ForgetRequests(drop);
 }
 
 }  // namespace aiolab

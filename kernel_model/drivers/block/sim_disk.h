@@ -1,46 +1,129 @@
-// A disk that exists only as the time that it takes: each bio completes after a latency that the Chooser picks from the
-// device's distribution. It holds no bytes; the files behind the bios do.
+// A disk: bytes, the time that it takes to move them, and what is left of them when the power goes.
+//
+//   SimDisk disk(kernel, *ParseSimDisk("nvme,size=1G"));
+//   bio* bio = bio_alloc(disk, REQ_OP_WRITE, sector, size);   // see block/bio.h
+//
+// The bytes of a request move when it completes, written ones too: until then its memory must stay. A bio whose bv_base
+// is null, or that has no bio_vec, takes the time and moves nothing.
+//
+// With a volatile cache a write is durable when a FLUSH that began after its end has ended, when REQ_FUA was on it, or
+// when the cache had no more room for it.
 #ifndef KERNEL_MODEL_DRIVERS_BLOCK_SIM_DISK_H_
 #define KERNEL_MODEL_DRIVERS_BLOCK_SIM_DISK_H_
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
-#include "kernel_model/block/blkdev.h"
+#include "absl/strings/string_view.h"
+#include "kernel_model/block/blk_mq.h"
+#include "kernel_model/drivers/block/sector_store.h"
+#include "kernel_model/drivers/block/sim_disk_parameters.h"
+#include "kernel_model/drivers/block/write_cache.h"
 
 namespace aiolab {
 
-// How long one kind of bio takes: a fixed part, and an exponentially distributed one of this mean. Nanoseconds, at
-// least 0.
-struct SimDiskLatency {
-  int64_t fixed_ns;
-  int64_t mean_ns;
-};
-
-struct SimDiskParameters {
-  SimDiskLatency read = {60'000, 20'000};
-  SimDiskLatency write = {15'000, 10'000};
-  SimDiskLatency flush = {150'000, 100'000};
+// Sees what reaches the disk, in the order in which it completes.
+class DiskObserver {
+ public:
+  enum class Kind { kWrite, kFlush, kDiscard, kWriteZeroes };
+  struct Entry {
+    Kind kind;
+    int64_t time_ns;
+    sector_t sector;
+    uint64_t sectors;
+    absl::string_view bytes;  // of a write; empty if it only took its time
+    bool fua;
+  };
+  virtual ~DiskObserver() = default;
+  // A request that succeeded. `entry.bytes` is valid during the call.
+  virtual void OnRequest(const Entry& entry) = 0;
 };
 
 class SimDisk : public block_device {
  public:
-  explicit SimDisk(kernel_state& kernel, const SimDiskParameters& parameters = {})
-      : kernel_(kernel), parameters_(parameters) {}
+  explicit SimDisk(kernel_state& kernel, const SimDiskParameters& parameters = {});
+  ~SimDisk() override;
 
-  void submit(bio* bio) override;
+  void queue_rq(request* rq) override;
+
+  const SimDiskParameters& parameters() const { return parameters_; }
+  request_queue& queue() { return queue_; }
+  // The bytes as the next read would find them.
+  const SectorStore& bytes() const { return bytes_; }
+  // How many written bytes are not durable.
+  uint64_t bytes_at_risk() const { return cache_.bytes_waiting(); }
+
+  // The power goes. Everything durable stays; of each atomic unit that was written since, by a request that had ended
+  // or was in flight, the Chooser says which version is left. No request is left, in the queue or in flight, and no bio
+  // ends; `drop` gets each of them, and puts it (DropBio in block/bio.h). Requires: no task sleeps for a request here,
+  // and the memory of the requests in flight is still there.
+  void PowerCut(DropBio drop);
+  // The requests alone are forgotten, as in the child of a fork.
+  void ForgetRequests(DropBio drop);
+
+  // Sectors whose bytes cannot be read, until they are written or taken off this list. Their bytes stay what they were.
+  struct BadSectors {
+    sector_t first;
+    uint64_t count;
+    // Writes fail as well; otherwise a write makes the sectors that it covers good.
+    bool writes_fail = false;
+    friend bool operator==(const BadSectors&, const BadSectors&) = default;
+  };
+  void AddBadSectors(const BadSectors& bad) { bad_sectors_.push_back(bad); }
+  void ClearBadSectors() { bad_sectors_.clear(); }
+  const std::vector<BadSectors>& bad_sectors() const { return bad_sectors_; }
+
+  // Null: none. Must outlive the disk or be taken back.
+  void set_observer(DiskObserver* observer) { observer_ = observer; }
 
  private:
   struct Completion : Executor::Event {
     SimDisk* disk;
-    bio* done;
+    request* done;
+    uint64_t cache_position;  // of a flush: what it covers
   };
   static void Complete(Executor::Event& event);
 
+  // sim_disk_service.cc: when it is done.
+  void Start(request* rq);
+  void StartNearest();
+  int64_t ServiceEndNs(const request& rq, int64_t latency_ns);
+  int64_t PositioningNs(sector_t sector) const;
+  void MoveHead(const request& rq);
+  bool NeedsMedium(const request& rq) const;
+
+  // sim_disk.cc: what it does.
+  int Transfer(request& rq, uint64_t cache_position);
+  int TransferBio(bio& bio, bool write);
+  int WriteRequest(request& rq);
+  int CheckBadSectors(const request& rq);
+  void Store(const request& rq, sector_t first);
+  void Observe(DiskObserver::Kind kind, const request& rq, sector_t first);
+  bool Mechanical() const { return parameters_.rotation_ns > 0; }
+
   kernel_state& kernel_;
   const SimDiskParameters parameters_;
-  std::vector<std::unique_ptr<Completion>> idle_completions_;  // kept, so that a bio costs no allocation
+  request_queue queue_;
+  SectorStore bytes_;
+  WriteCache cache_;
+  std::string staging_;  // bytes on their way between a request's memory and the disk
+  std::vector<BadSectors> bad_sectors_;
+  DiskObserver* observer_ = nullptr;
+
+  list_head in_flight_;  // in the order of issue
+  std::vector<std::unique_ptr<Completion>> completions_;
+  std::vector<Completion*> idle_completions_;  // kept, so that a request costs no allocation
+
+  // All in the executor's time.
+  std::vector<int64_t> channel_free_ns_;
+  int64_t read_link_free_ns_ = 0;
+  int64_t write_link_free_ns_ = 0;
+  int64_t written_back_ns_ = 0;  // when the cache will be empty
+  list_head waiting_for_head_;
+  bool head_busy_ = false;
+  sector_t head_sector_ = 0;
 };
 
 }  // namespace aiolab

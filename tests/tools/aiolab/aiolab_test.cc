@@ -206,6 +206,32 @@ TEST_F(AiolabTest, ATokenInTheRunsDirectoryIsKept) {
   ASSERT_EQ(kept.size(), 1u);
   EXPECT_EQ(ReadFile(kept[0]).value(), "TOKEN-OF-SEED-1");
   EXPECT_THAT(result.err, HasSubstr("--replay=@" + kept[0]));
+
+  // Its replay has the same one, and makes no second file.
+  const ProgramResult replay = RunClient({Wal(), "append", "log"}, {"--replay=@" + kept[0]});
+  EXPECT_THAT(replay.err, HasSubstr("--replay=@" + kept[0]));
+  EXPECT_EQ(LeftInTmpdir("aiolab-token.").size(), 1u);
+}
+
+TEST_F(AiolabTest, TheTokensOfFurtherProcessesAreNotKeptInFiles) {
+  SetMode("long-token");
+  const ProgramResult result = RunClient({"sh", "-c", "\"$0\" append a 5; \"$0\" append b 5", Wal()});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(LeftInTmpdir("aiolab-token.").size(), 1u);
+}
+
+// `bazel run` starts the program by a path that nobody would type.
+TEST_F(AiolabTest, AfterBazelRunTheCommandsNameTheLinkInTheWorkspace) {
+  const std::string workspace = NewTestDirectory();
+  std::filesystem::create_directories(workspace + "/bazel-bin/tools/aiolab");
+  std::filesystem::create_symlink(std::filesystem::canonical(Aiolab()), workspace + "/bazel-bin/tools/aiolab/aiolab");
+  options_.environment.push_back({"BUILD_WORKSPACE_DIRECTORY", workspace});
+  options_.environment.push_back({"BUILD_WORKING_DIRECTORY", workspace});
+  EXPECT_THAT(RunClient({Wal(), "append", "log", "3"}).err,
+              HasSubstr("replay it with: bazel-bin/tools/aiolab/aiolab run --replay="));
+  options_.environment.back().second = directory_;
+  EXPECT_THAT(RunClient({Wal(), "append", "log", "3"}).err,
+              HasSubstr("replay it with: " + workspace + "/bazel-bin/tools/aiolab/aiolab run --replay="));
 }
 
 TEST_F(AiolabTest, ReplayTokensComeFromTheCommandLineOrAFile) {
@@ -219,7 +245,8 @@ TEST_F(AiolabTest, ReplayTokensComeFromTheCommandLineOrAFile) {
   EXPECT_THAT(result.err, HasSubstr("--replay=" + token + " --"));
   EXPECT_THAT(result.err, HasSubstr("a replay, profile retry"));
 
-  ExpectRefused(RunClient({"true"}, {"--replay=@no_such_file"}), "no_such_file: cannot be opened: ENOENT");
+  ExpectRefused(RunClient({"true"}, {"--replay=@no_such_file"}),
+                "aiolab run: --replay=@no_such_file: cannot be opened: ENOENT");
   ExpectRefused(RunClient({"true"}, {"--replay=A B"}), "was it cut or wrapped?");
 }
 
@@ -319,10 +346,15 @@ TEST_F(AiolabTest, WithoutAClientTheLogRunsUnderThreeSeedsAndAStoryIsTold) {
                                     "  [8] 12 kworker 1 aio_retry: req=2 res=-EIOCBRETRY\n"));
   const std::vector<std::string> kept = LeftInTmpdir("aiolab-wal.");
   ASSERT_EQ(kept.size(), 1u);
-  for (const char* file : {"/trace.seed-5", "/trace.seed-6", "/trace.seed-7", "/seed-5.wal"}) {
+  for (const char* file : {"/trace.seed-5", "/trace.seed-6", "/trace.seed-7"}) {
     EXPECT_EQ(access((kept[0] + file).c_str(), F_OK), 0) << file;
-    EXPECT_TRUE(std::string(file) == "/seed-5.wal" || result.err.find(kept[0] + file) != std::string::npos) << file;
+    EXPECT_THAT(result.err, HasSubstr(kept[0] + file));
   }
+  // Logs that were right are gone, and the commands need no path of the log's program.
+  EXPECT_NE(access((kept[0] + "/seed-5.wal").c_str(), F_OK), 0);
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("aiolab: wal ended with status 0; seed 5"),
+                    HasSubstr(Aiolab() + " run --replay=@" + kept[0] + "/token.seed-5\n"), Not(HasSubstr(Wal()))));
   EXPECT_THAT(LeftInTmpdir("aiolab-run."), IsEmpty());
 }
 

@@ -1,8 +1,6 @@
 #include "tools/aiolab/report.h"
 
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -91,13 +89,9 @@ TEST(ReportTest, AProcessWithoutAReportWasKilledOrStillRuns) {
   RankFiles running;
   running.rank = 1;
   running.command = "daemon";
-  running.pid = getpid();
   RankFiles killed = running;
+  running.runs = true;
   killed.rank = 2;
-  const pid_t child = fork();
-  if (child == 0) _exit(0);
-  ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  killed.pid = child;
   EXPECT_THAT(TextReport(OutcomeOf({running, killed})),
               AllOf(HasSubstr("process 1 (daemon) still runs, so there is no report of it"),
                     HasSubstr("process 2 (daemon) was killed before it could write its report")));
@@ -112,7 +106,23 @@ TEST(ReportTest, TheTraceOfAKilledProcessIsNamedIfThereIsOne) {
   outcome.config.trace_path = testing::TempDir() + "/no_such_trace";
   EXPECT_THAT(TextReport(outcome), Not(HasSubstr("trace")));
   outcome.config.trace_path = "/dev/null";
+  EXPECT_THAT(TextReport(outcome), HasSubstr("  trace in /dev/null\n"));
+  outcome.ranks[0].runs = true;
   EXPECT_THAT(TextReport(outcome), HasSubstr("  trace, without its last events, in /dev/null\n"));
+}
+
+TEST(ReportTest, ATraceThatIsNotWholeIsSaid) {
+  RankFiles files = RankWithReport(1);
+  files.report.trace_path = "/dev/full";
+  files.report.trace_error = "/dev/full: cannot be written: ENOSPC (No space left on device)";
+  EXPECT_THAT(TextReport(OutcomeOf({files})),
+              HasSubstr("  trace in /dev/full\naiolab:   THE TRACE IS NOT WHOLE: /dev/full: cannot be written"));
+}
+
+TEST(ReportTest, AProcessThatASignalEndedSaysWhich) {
+  RankFiles files = RankWithReport(1);
+  files.report.killed_by = SIGINT;
+  EXPECT_THAT(TextReport(OutcomeOf({files})), HasSubstr("process 1 (fio), killed by SIGINT (Interrupt):\n"));
 }
 
 TEST(ExitStatusTest, IsTheClientsOwn) {

@@ -1,6 +1,7 @@
 #include "tools/aiolab/run_protocol.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <set>
@@ -117,6 +118,19 @@ TEST(ClaimRankTest, RanksCountFromOne) {
   EXPECT_EQ(ranks[0].pid, getpid());
   EXPECT_THAT(ranks[0].command, testing::StartsWith("run_protocol"));
   EXPECT_FALSE(ranks[0].has_report);
+  EXPECT_TRUE(ranks[0].runs);
+}
+
+// One that nobody has waited for yet has ended, too.
+TEST(ClaimRankTest, AProcessThatHasEndedRunsNoMore) {
+  const std::string run_dir = NewTestDirectory();
+  const pid_t child = fork();
+  if (child == 0) _exit(ClaimRank(run_dir).value_or(0));
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_FALSE(ReadRankFiles(run_dir).at(0).runs);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_FALSE(ReadRankFiles(run_dir).at(0).runs);
 }
 
 // Many claims at once: every rank is given out once, none is left out.

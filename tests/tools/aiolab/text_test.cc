@@ -2,9 +2,9 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernel_model/sim/nearest_word.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
-#include "kernel_model/sim/nearest_word.h"
 #include "tools/aiolab/story.h"
 
 namespace aiolab {
