@@ -931,6 +931,11 @@ int SubmitPrepared(const iocb& iocb, struct iocb* user_iocb, aio_kiocb* req) {
   }
 }
 
+// Whether some of the context's slots are taken: by requests in flight, or by events that nobody has reaped.
+bool HasOutstanding(const kioctx& ctx) {
+  return ctx.nr_reqs > 0 || ReadShared(ctx.ring->head) % ctx.nr_events != ctx.tail;
+}
+
 // 0, or the -errno with which an iocb is refused before it is anything.
 int FaultAtSubmitOne(kioctx& ctx, const iocb& user) {
   FaultPoint point;
@@ -939,6 +944,7 @@ int FaultAtSubmitOne(kioctx& ctx, const iocb& user) {
   point.off = user.aio_offset;
   point.size = user.aio_nbytes;
   point.ctx = ctx.trace_id;
+  point.others = HasOutstanding(ctx);
   point.rwf = user.aio_rw_flags;
   file* const filp = current().files->fget(point.fd);
   if (filp != nullptr) {
@@ -1092,7 +1098,8 @@ long sys_io_submit(aio_context_t ctx_id, long nr, iocb** iocbpp) {
   if (ctx == nullptr) return -EINVAL;
   nr = std::min<long>(nr, ctx->nr_events);
   if (fault_armed(FaultSite::kSubmit)) [[unlikely]] {
-    const long error = fault_syscall(FaultSite::kSubmit, ctx->trace_id, static_cast<uint64_t>(nr));
+    const long error =
+        fault_syscall(FaultSite::kSubmit, ctx->trace_id, static_cast<uint64_t>(nr), HasOutstanding(*ctx));
     if (error != 0) return put_ioctx(ctx), error;
     nr = fault_short_submit(ctx->trace_id, nr);
   }

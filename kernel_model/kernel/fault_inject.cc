@@ -45,10 +45,11 @@ Fault ask_fault(FaultSite site, FaultKinds kinds, FaultPoint point) {
   return fault;
 }
 
-long fault_syscall(FaultSite site, int64_t ctx, uint64_t size) {
+long fault_syscall(FaultSite site, int64_t ctx, uint64_t size, bool others) {
   FaultPoint point;
   point.ctx = ctx;
   point.size = size;
+  point.others = others;
   const Fault timing = ask_fault(site, FaultKindBit(FaultKind::kDelay) | FaultKindBit(FaultKind::kRelease), point);
   Executor& executor = current_kernel().executor;
   if (timing.kind == FaultKind::kDelay) executor.AdvanceTo(executor.NowNs() + timing.delay_ns);

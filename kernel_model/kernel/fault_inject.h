@@ -26,9 +26,9 @@ inline bool fault_armed(FaultSite site) { return current_kernel().faults.armed(s
 // Asks, and traces what strikes as the event `fault`. The current task goes into the point.
 Fault ask_fault(FaultSite site, FaultKinds kinds, FaultPoint point);
 
-// A system call begins. The -errno with which it ends, or 0; a delay has passed, and a release is done. `size` as in
-// FaultPoint.
-long fault_syscall(FaultSite site, int64_t ctx, uint64_t size);
+// A system call begins. The -errno with which it ends, or 0; a delay has passed, and a release is done. `size` and
+// `others` as in FaultPoint.
+long fault_syscall(FaultSite site, int64_t ctx, uint64_t size, bool others = false);
 
 // How many iocbs an io_submit of `nr` looks at: `nr`, or fewer.
 long fault_short_submit(int64_t ctx, long nr);

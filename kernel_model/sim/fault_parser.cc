@@ -12,41 +12,13 @@
 #include "absl/strings/strip.h"
 #include "kernel_model/sim/fault_lint.h"
 #include "kernel_model/sim/fault_table.h"
+#include "kernel_model/sim/fault_values.h"
 #include "kernel_model/sim/nearest_word.h"
 #include "uapi/aio_abi.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
 namespace {
-
-struct NamedBits {
-  absl::string_view name;
-  uint32_t bits;
-};
-
-constexpr uint32_t Op(int opcode) { return 1u << opcode; }
-constexpr NamedBits kOps[] = {
-    {"read", Op(IOCB_CMD_PREAD) | Op(IOCB_CMD_PREADV)},
-    {"write", Op(IOCB_CMD_PWRITE) | Op(IOCB_CMD_PWRITEV)},
-    {"pread", Op(IOCB_CMD_PREAD)},
-    {"preadv", Op(IOCB_CMD_PREADV)},
-    {"pwrite", Op(IOCB_CMD_PWRITE)},
-    {"pwritev", Op(IOCB_CMD_PWRITEV)},
-    {"fsync", Op(IOCB_CMD_FSYNC) | Op(IOCB_CMD_FDSYNC)},
-    {"fdsync", Op(IOCB_CMD_FDSYNC)},
-    {"flush", Op(IOCB_CMD_FSYNC)},
-    {"poll", Op(IOCB_CMD_POLL)},
-};
-
-constexpr NamedBits kRwf[] = {
-    {"hipri", RWF_HIPRI}, {"dsync", RWF_DSYNC}, {"sync", RWF_SYNC}, {"nowait", RWF_NOWAIT}, {"append", RWF_APPEND},
-};
-
-constexpr NamedBits kFilters[] = {
-    {"op", kFaultFilterOp},     {"fd", kFaultFilterFd},     {"path", kFaultFilterFile},
-    {"open", kFaultFilterFile}, {"off", kFaultFilterRange}, {"size", kFaultFilterSize},
-    {"ctx", kFaultFilterCtx},   {"task", kFaultFilterTask}, {"rwf", kFaultFilterRwf},
-};
 
 template <typename Entries>
 std::vector<std::string> NamesOf(const Entries& entries) {
@@ -55,56 +27,11 @@ std::vector<std::string> NamesOf(const Entries& entries) {
   return names;
 }
 
-const std::vector<std::string>& WhenWords() {
-  static const auto& words =
-      *new std::vector<std::string>{"always", "nth", "1in", "pct", "every", "after", "between", "at"};
-  return words;
-}
-
-const std::vector<std::string>& ModelWords() {
-  static const auto& words = *new std::vector<std::string>{"ext4-ordered", "ext4-data", "xfs", "btrfs"};
-  return words;
-}
-
 // "; did you mean submit? It can be setup, submit, ..."
 std::string Suggest(absl::string_view word, const std::vector<std::string>& words) {
   const std::string nearest = NearestWord(word, words);
   return absl::StrCat(nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"), "; it can be ",
                       absl::StrJoin(words, ", "));
-}
-
-bool ParseSize(absl::string_view text, uint64_t* value) {
-  uint64_t unit = 1;
-  if (absl::ConsumeSuffix(&text, "k")) unit = uint64_t{1} << 10;
-  if (absl::ConsumeSuffix(&text, "m")) unit = uint64_t{1} << 20;
-  if (absl::ConsumeSuffix(&text, "g")) unit = uint64_t{1} << 30;
-  if (text.empty() || !absl::ascii_isdigit(static_cast<unsigned char>(text[0])) || !absl::SimpleAtoi(text, value)) {
-    return false;
-  }
-  if (*value > (uint64_t{1} << 62) / unit) return false;
-  *value *= unit;
-  return true;
-}
-
-bool ParseTime(absl::string_view text, int64_t* time_ns) {
-  int64_t unit_ns = 0;
-  if (absl::ConsumeSuffix(&text, "ns")) {
-    unit_ns = 1;
-  } else if (absl::ConsumeSuffix(&text, "us")) {
-    unit_ns = 1'000;
-  } else if (absl::ConsumeSuffix(&text, "ms")) {
-    unit_ns = 1'000'000;
-  } else if (absl::ConsumeSuffix(&text, "s")) {
-    unit_ns = 1'000'000'000;
-  }
-  double number = 0;
-  constexpr double kDayNs = 86'400e9;
-  if (unit_ns == 0 || !absl::SimpleAtod(text, &number) || !(number >= 0) ||
-      number * static_cast<double>(unit_ns) > kDayNs) {
-    return false;
-  }
-  *time_ns = static_cast<int64_t>(number * static_cast<double>(unit_ns));
-  return true;
 }
 
 class Parser {
@@ -330,10 +257,10 @@ class Parser {
     SkipBlanks();
     const size_t place = at_;
     const absl::string_view name = Word();
-    const auto known =
-        std::find_if(std::begin(kFilters), std::end(kFilters), [name](const auto& f) { return f.name == name; });
-    if (known == std::end(kFilters)) {
-      return Fail(place, absl::StrCat("there is no filter '", name, "'", Suggest(name, NamesOf(kFilters))));
+    const auto known = std::find_if(std::begin(kFaultFilters), std::end(kFaultFilters),
+                                    [name](const auto& f) { return f.name == name; });
+    if (known == std::end(kFaultFilters)) {
+      return Fail(place, absl::StrCat("there is no filter '", name, "'", Suggest(name, NamesOf(kFaultFilters))));
     }
     if ((FaultSiteInfo(step.step.site).filters & known->bits) == 0) step.places.filter = place;
     step.filters |= known->bits;
@@ -353,19 +280,19 @@ class Parser {
       std::string& glob = name == "path" ? filter.path : filter.task;
       glob = std::string(value);
       // task=2 is client/2.
-      if (name == "task" && ParseSize(value, &number)) glob = absl::StrCat("client/", number);
+      if (name == "task" && ParseFaultSize(value, &number)) glob = absl::StrCat("client/", number);
     } else if (name == "op" || name == "rwf") {
       const bool op = name == "op";
       uint32_t bits = 0;
-      for (const NamedBits& entry : kOps) {
+      for (const FaultBits& entry : kFaultOps) {
         if (op && entry.name == value) bits = entry.bits;
       }
-      for (const NamedBits& entry : kRwf) {
+      for (const FaultBits& entry : kFaultRwf) {
         if (!op && entry.name == value) bits = entry.bits;
       }
       if (bits == 0) {
         return Fail(place, absl::StrCat("there is no ", op ? "operation" : "flag", " '", value, "'",
-                                        Suggest(value, op ? NamesOf(kOps) : NamesOf(kRwf))));
+                                        Suggest(value, op ? NamesOf(kFaultOps) : NamesOf(kFaultRwf))));
       }
       if (op) {
         filter.ops |= bits;
@@ -375,9 +302,10 @@ class Parser {
     } else if (name == "off" || name == "size") {
       const size_t dots = value.find("..");
       uint64_t last = 0;
-      const bool right = dots == absl::string_view::npos
-                             ? ParseSize(value, &number) && ParseSize(value, &last)
-                             : ParseSize(value.substr(0, dots), &number) && ParseSize(value.substr(dots + 2), &last);
+      const bool right =
+          dots == absl::string_view::npos
+              ? ParseFaultSize(value, &number) && ParseFaultSize(value, &last)
+              : ParseFaultSize(value.substr(0, dots), &number) && ParseFaultSize(value.substr(dots + 2), &last);
       if (!right || number > last) {
         return Fail(place, absl::StrCat("'", value, "' is no range of bytes; one is 4096..8191, 4k..64k or 512"));
       }
@@ -390,7 +318,7 @@ class Parser {
         filter.size_last = last;
       }
     } else {
-      if (!ParseSize(value, &number) || number > 1'000'000'000 || (name != "fd" && number == 0)) {
+      if (!ParseFaultSize(value, &number) || number > 1'000'000'000 || (name != "fd" && number == 0)) {
         return Fail(place, absl::StrCat("'", value, "' is no number", name == "fd" ? "" : " from 1 up", ", which ",
                                         name, " needs"));
       }
@@ -404,31 +332,31 @@ class Parser {
     const size_t before = at_;
     const absl::string_view word = Word();
     at_ = before;
-    return std::find(WhenWords().begin(), WhenWords().end(), word) != WhenWords().end();
+    return std::find(FaultWhenWords().begin(), FaultWhenWords().end(), word) != FaultWhenWords().end();
   }
 
   static bool ParseTimes(absl::string_view text, uint64_t* times) {
-    return absl::ConsumePrefix(&text, "x") && ParseSize(text, times) && *times > 0;
+    return absl::ConsumePrefix(&text, "x") && ParseFaultSize(text, times) && *times > 0;
   }
 
   void ParseWhen(FaultWhen& when) {
     using Kind = FaultWhen::Kind;
     const size_t place = at_;
     const absl::string_view word = Word();
-    const std::vector<std::string>& words = WhenWords();
+    const std::vector<std::string>& words = FaultWhenWords();
     if (std::find(words.begin(), words.end(), word) == words.end()) {
       return Fail(place, word.empty() ? absl::StrCat("when is missing; it can be ", absl::StrJoin(words, ", "))
                                       : absl::StrCat("there is no when '", word, "'", Suggest(word, words)));
     }
     const std::vector<Argument> arguments = Arguments();
     const auto number = [&](size_t i, uint64_t* value) {
-      if (i < arguments.size() && ParseSize(arguments[i].text, value)) return;
+      if (i < arguments.size() && ParseFaultSize(arguments[i].text, value)) return;
       Fail(i < arguments.size() ? arguments[i].place : place,
-           absl::StrCat(word, " needs ", i == 0 ? "a number" : "two numbers", ", as in ", Example(word)));
+           absl::StrCat(word, " needs ", i == 0 ? "a number" : "two numbers", ", as in ", FaultWhenExample(word)));
     };
     const size_t wanted = word == "always" ? 0 : word == "between" ? 2 : 1;
     if (arguments.size() > wanted) {
-      return Fail(arguments[wanted].place, absl::StrCat(word, " takes no more than in ", Example(word)));
+      return Fail(arguments[wanted].place, absl::StrCat(word, " takes no more than in ", FaultWhenExample(word)));
     }
     if (word == "always") {
       when.kind = Kind::kAlways;
@@ -460,24 +388,14 @@ class Parser {
     }
   }
 
-  static absl::string_view Example(absl::string_view word) {
-    if (word == "always") return "always";
-    if (word == "nth") return "nth(3)";
-    if (word == "1in") return "1in(50)";
-    if (word == "every") return "every(10)";
-    if (word == "after") return "after(100)";
-    if (word == "between") return "between(3,5)";
-    return "at(step 41) or at(10ms)";
-  }
-
   void ParseAt(const std::vector<Argument>& arguments, size_t place, FaultWhen& when) {
     if (arguments.empty()) return Fail(place, "at needs a step or a time, as in at(step 41) or at(10ms)");
     absl::string_view text = arguments[0].text;
     int64_t time_ns = 0;
     if (absl::ConsumePrefix(&text, "step")) {
       when.kind = FaultWhen::Kind::kAtStep;
-      if (ParseSize(absl::StripAsciiWhitespace(text), &when.first)) return;
-    } else if (ParseTime(text, &time_ns)) {
+      if (ParseFaultSize(absl::StripAsciiWhitespace(text), &when.first)) return;
+    } else if (ParseFaultTime(text, &time_ns)) {
       when.kind = FaultWhen::Kind::kAtTime;
       when.first = static_cast<uint64_t>(time_ns);
       return;
@@ -514,48 +432,28 @@ class Parser {
       if (ParseTimes(argument.text, &what.burst)) continue;
       if (has_argument || !SetArgument(argument.text, word, what)) {
         return Fail(argument.place,
-                    absl::StrCat("'", argument.text, "' is not what ", word, " takes: ", TakenBy(what.kind)));
+                    absl::StrCat("'", argument.text, "' is not what ", word, " takes: ", FaultArgumentHelp(what.kind)));
       }
       has_argument = true;
     }
     const bool needs = what.kind == FaultKind::kDelay || what.kind == FaultKind::kSpike ||
                        what.kind == FaultKind::kHold || what.kind == FaultKind::kRelease;
     if (status_.ok() && needs && !has_argument) {
-      return Fail(place, absl::StrCat(word, " lacks its argument: ", TakenBy(what.kind)));
+      return Fail(place, absl::StrCat(word, " lacks its argument: ", FaultArgumentHelp(what.kind)));
     }
     what.text = std::string(absl::StripAsciiWhitespace(text_.substr(place, at_ - place)));
-  }
-
-  static std::string TakenBy(FaultKind kind) {
-    switch (kind) {
-      case FaultKind::kShort:
-        return "how much is left, 1 or more, as in short(512), or nothing, and the Chooser says";
-      case FaultKind::kDelay:
-        return "a time, as in delay(2ms), delay(uniform 1ms 5ms) or delay(exp 2ms)";
-      case FaultKind::kSpike:
-        return "how long it lasts, as in spike(20ms)";
-      case FaultKind::kHold:
-      case FaultKind::kRelease:
-        return "a name, as in hold(a) and release(a)";
-      case FaultKind::kMisdirected:
-        return "by how many bytes, as in misdirected(4096)";
-      case FaultKind::kErrno:
-        return "how often in a row, as in eagain(x5), and at fsync what it leaves behind, as in eio(model=xfs)";
-      default:
-        return "how often in a row, as in (x5)";
-    }
   }
 
   bool SetArgument(absl::string_view text, absl::string_view, FaultWhat& what) {
     switch (what.kind) {
       case FaultKind::kShort:
-        return ParseSize(text, &what.n) && what.n > 0;
+        return ParseFaultSize(text, &what.n) && what.n > 0;
       case FaultKind::kMisdirected:
-        return ParseSize(text, &what.n) && what.n > 0;
+        return ParseFaultSize(text, &what.n) && what.n > 0;
       case FaultKind::kDelay:
-        return SetDelay(text, what.delay);
+        return ParseFaultDelay(text, &what.delay);
       case FaultKind::kSpike:
-        return SetDelay(text, what.delay) && what.delay.distribution == FaultDelay::Distribution::kFixed;
+        return ParseFaultDelay(text, &what.delay) && what.delay.distribution == FaultDelay::Distribution::kFixed;
       case FaultKind::kHold:
       case FaultKind::kRelease:
         what.tag = std::string(text);
@@ -565,26 +463,10 @@ class Parser {
       case FaultKind::kErrno:
         if (!absl::ConsumePrefix(&text, "model=")) return false;
         what.model = std::string(text);
-        return std::find(ModelWords().begin(), ModelWords().end(), what.model) != ModelWords().end();
+        return std::find(FaultModelWords().begin(), FaultModelWords().end(), what.model) != FaultModelWords().end();
       default:
         return false;
     }
-  }
-
-  static bool SetDelay(absl::string_view text, FaultDelay& delay) {
-    using Distribution = FaultDelay::Distribution;
-    if (absl::ConsumePrefix(&text, "exp ")) {
-      delay.distribution = Distribution::kExponential;
-      return ParseTime(absl::StripAsciiWhitespace(text), &delay.first_ns);
-    }
-    if (absl::ConsumePrefix(&text, "uniform ")) {
-      delay.distribution = Distribution::kUniform;
-      text = absl::StripAsciiWhitespace(text);
-      const size_t blank = text.find(' ');
-      return blank != absl::string_view::npos && ParseTime(text.substr(0, blank), &delay.first_ns) &&
-             ParseTime(absl::StripAsciiWhitespace(text.substr(blank)), &delay.last_ns);
-    }
-    return ParseTime(text, &delay.first_ns);
   }
 
   void CheckTags(const std::vector<FaultRule>& rules) {

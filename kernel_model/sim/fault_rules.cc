@@ -46,6 +46,8 @@ bool Fits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
         return point.size > std::max(what.n, kSectorSize) && (what.n == 0 || what.n >= kSectorSize);
       return point.size > std::max<uint64_t>(what.n, 1);
     case FaultKind::kErrno:
+      // A ring is full of something: a client that has nothing outstanding has all its slots.
+      if ((site == FaultSite::kSubmitOne || site == FaultSite::kSubmit) && what.error == EAGAIN) return point.others;
       // A wait is interrupted where it begins, and the call ends with another error before that.
       if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) return point.waits == (what.error == EINTR);
       return !transfer || what.illegal || !OnlyForWrites(what.error) || IsFaultWrite(point.op) ||

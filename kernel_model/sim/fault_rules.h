@@ -92,7 +92,7 @@ struct FaultPoint {
   absl::string_view task;
   int rwf = 0;          // RWF_* flags
   bool direct = false;  // O_DIRECT: whole sectors only
-  bool others = false;  // another request of the context is in flight
+  bool others = false;  // another request of the context is in flight; at submission, or has not been reaped
   bool waits = true;    // at getevents: the call has to wait, so a signal can end it
 };
 

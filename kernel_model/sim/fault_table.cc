@@ -69,7 +69,7 @@ constexpr FaultCell kCells[] = {
     {FaultSite::kDestroy, "illegal:errno", kIllegal, "", kNoKernel},
 
     {FaultSite::kSubmit, "short", kBenign, "short", "the first iocbs are taken, and the rest is not looked at"},
-    {FaultSite::kSubmit, "eagain", kBenign, "eagain", "none is taken"},
+    {FaultSite::kSubmit, "eagain", kBenign, "eagain", "none is taken. With nothing outstanding it is no occasion"},
     {FaultSite::kSubmit, "enosys", kHard, "", kNoSyscall},
     {FaultSite::kSubmit, "delay", kBenign, "delay(exp 100us)", kSlowCall},
     {FaultSite::kSubmit, "release", kBenign, "", kReleases},
@@ -97,7 +97,8 @@ constexpr FaultCell kCells[] = {
     {FaultSite::kPgetevents, "release", kBenign, "", kReleases},
     {FaultSite::kPgetevents, "illegal:errno", kIllegal, "", kNoKernel},
 
-    {FaultSite::kSubmitOne, "eagain", kBenign, "eagain", "no slot in the ring"},
+    {FaultSite::kSubmitOne, "eagain", kBenign, "eagain",
+     "no slot in the ring. With nothing outstanding it is no occasion"},
     {FaultSite::kSubmitOne, "enomem", kHard, "enomem", "no memory for the request"},
     {FaultSite::kSubmitOne, "einval", kHard, "", "this kernel or this file does not know the operation"},
     {FaultSite::kSubmitOne, "eopnotsupp", kHard, "", "this kernel or this file does not know the flag"},

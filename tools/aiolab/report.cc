@@ -74,6 +74,7 @@ std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunRepor
   if (config.profile != defaults.profile) words.push_back(absl::StrCat("--profile=", config.profile));
   if (config.cpus != defaults.cpus) words.push_back(absl::StrCat("--cpus=", config.cpus));
   if (!config.seeded_bug.empty()) words.push_back(absl::StrCat("--seeded-bug=", config.seeded_bug));
+  if (!config.fault_rules.empty()) words.push_back(absl::StrCat("--fault=", config.fault_rules));
   if (outcome.embedded_client.empty()) {
     words.push_back("--");
     words.insert(words.end(), outcome.client.begin(), outcome.client.end());
@@ -97,6 +98,20 @@ void AddCounts(const RunReport& report, Lines& lines) {
                          report.bios));
   lines.Add(
       absl::StrCat("  virtual time ", TimeText(report.virtual_time_ns), ", real time ", TimeText(report.real_time_ns)));
+}
+
+void AddFaults(const RunReport& report, Lines& lines) {
+  for (const FaultHits& fault : report.faults) {
+    lines.Add(absl::StrCat("  fault ", fault.rule, ": struck ", fault.hits, fault.hits == 1 ? " time" : " times",
+                           " in ", fault.occasions, fault.occasions == 1 ? " occasion" : " occasions"));
+  }
+}
+
+void AddUnfiredFaults(const RunReport& totals, Lines& lines) {
+  for (const FaultHits& fault : totals.faults) {
+    if (fault.hits > 0) continue;
+    lines.Add(absl::StrCat("WARNING: the fault rule ", fault.rule, " never struck: ", fault.unfired_because));
+  }
 }
 
 void AddReplay(const RunOutcome& outcome, const RunReport& report, Lines& lines) {
@@ -142,6 +157,7 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
   lines.Add(absl::StrCat(process, killed_by == 0 ? ":" : absl::StrCat(", killed by ", SignalText(killed_by), ":")));
   AddOperations(files.report, lines);
   AddCounts(files.report, lines);
+  AddFaults(files.report, lines);
   AddTrace(files.report.trace_path, "  trace", files.report.trace_error, lines);
   AddReplay(outcome, files.report, lines);
   for (const std::string& finding : files.report.findings) {
@@ -185,6 +201,15 @@ RunReport Totals(const RunOutcome& outcome) {
     totals.real_time_ns = std::max(totals.real_time_ns, report.real_time_ns);
     totals.replayable &= report.replayable;
     totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
+    for (size_t i = 0; i < report.faults.size(); ++i) {
+      // Every process has the same rules.
+      if (i == totals.faults.size()) totals.faults.push_back({report.faults[i].rule, 0, 0, ""});
+      FaultHits& total = totals.faults[i];
+      total.occasions += report.faults[i].occasions;
+      total.hits += report.faults[i].hits;
+      if (total.unfired_because.empty()) total.unfired_because = report.faults[i].unfired_because;
+      if (total.hits > 0) total.unfired_because.clear();
+    }
   }
   return totals;
 }
@@ -229,7 +254,9 @@ std::string TextReport(const RunOutcome& outcome) {
     lines.Add(absl::StrCat("all ", reports, " processes together:"));
     AddOperations(totals, lines);
     AddCounts(totals, lines);
+    AddFaults(totals, lines);
   }
+  AddUnfiredFaults(Totals(outcome), lines);
   return lines.text();
 }
 
@@ -262,7 +289,8 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"cpus", config.cpus},
         {"clock", ClockName(config.clock)},
         {"replay", IsReplay(config)},
-        {"seeded_bug", config.seeded_bug}}},
+        {"seeded_bug", config.seeded_bug},
+        {"fault_rules", config.fault_rules}}},
       {"processes", std::move(processes)},
       {"totals",
        {{"operations", totals.operations},
@@ -272,7 +300,8 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"bios", totals.bios},
         {"virtual_time_ns", totals.virtual_time_ns},
         {"real_time_ns", totals.real_time_ns},
-        {"findings", totals.findings.size()}}},
+        {"findings", totals.findings.size()},
+        {"faults", Json::parse(RunReportToJson(totals))["faults"]}}},
   };
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }

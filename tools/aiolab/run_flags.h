@@ -21,6 +21,8 @@ struct RunOptions {
   bool json = false;                // the report's format
   std::string replay;               // a token, or @ and the name of the file that holds it; empty for none
   std::string seeded_bug;           // empty for none
+  std::vector<std::string> faults;  // one for each --fault
+  std::string fault_file;           // empty for none
   std::string preload_library;      // empty: where it was installed
   std::vector<std::string> client;  // what follows "--"; empty: the embedded default
 };

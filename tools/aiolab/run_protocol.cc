@@ -104,6 +104,7 @@ absl::Status ParseField(absl::string_view key, const std::string& value, RunConf
   }
   if (key == "replay_token") return ParseText(value, config.replay_token);
   if (key == "seeded_bug") return ParseText(value, config.seeded_bug);
+  if (key == "fault_rules") return ParseText(value, config.fault_rules);
   if (key == "trace_path") return ParsePath(value, /*required=*/false, config.trace_path);
   if (key == "replay_path") return ParsePath(value, /*required=*/false, config.replay_path);
   if (key == "run_dir") return ParsePath(value, /*required=*/true, config.run_dir);
@@ -123,6 +124,7 @@ std::vector<std::pair<std::string, std::string>> Fields(const RunConfig& config)
       {"replay_token", config.replay_token},
       {"replay_path", config.replay_path},
       {"seeded_bug", config.seeded_bug},
+      {"fault_rules", config.fault_rules},
       {"run_dir", config.run_dir},
   };
 }

@@ -57,6 +57,21 @@ class Reader {
     }
   }
 
+  void Read(const char* key, std::vector<FaultHits>& value) {
+    const Json* found = Find(key);
+    if (found == nullptr) return;
+    if (!found->is_array()) return Fail(absl::StrCat("'", key, "' has to be a list of rules"));
+    for (const Json& element : *found) {
+      Reader rule(element);
+      FaultHits& hits = value.emplace_back();
+      rule.Read("rule", hits.rule);
+      rule.Read("occasions", hits.occasions);
+      rule.Read("hits", hits.hits);
+      rule.Read("unfired_because", hits.unfired_because);
+      if (!rule.status().ok()) return Fail(absl::StrCat("'", key, "': ", rule.status().message()));
+    }
+  }
+
   const absl::Status& status() const { return status_; }
 
  private:
@@ -78,6 +93,13 @@ class Reader {
 }  // namespace
 
 std::string RunReportToJson(const RunReport& report) {
+  Json faults = Json::array();
+  for (const FaultHits& hits : report.faults) {
+    faults.push_back({{"rule", hits.rule},
+                      {"occasions", hits.occasions},
+                      {"hits", hits.hits},
+                      {"unfired_because", hits.unfired_because}});
+  }
   const Json json = {
       {"rank", report.rank},
       {"command", report.command},
@@ -91,6 +113,7 @@ std::string RunReportToJson(const RunReport& report) {
       {"replayable", report.replayable},
       {"not_replayable_because", report.not_replayable_because},
       {"findings", report.findings},
+      {"faults", std::move(faults)},
       {"token", report.token},
       {"token_path", report.token_path},
       {"trace_path", report.trace_path},
@@ -118,6 +141,7 @@ absl::StatusOr<RunReport> RunReportFromJson(absl::string_view text) {
   reader.Read("replayable", report.replayable);
   reader.Read("not_replayable_because", report.not_replayable_because);
   reader.Read("findings", report.findings);
+  reader.Read("faults", report.faults);
   reader.Read("token", report.token);
   reader.Read("token_path", report.token_path);
   reader.Read("trace_path", report.trace_path);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel_model/profile.h"
+#include "kernel_model/sim/fault_parser.h"
 #include "kernel_model/sim/replay_token.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
@@ -58,6 +59,7 @@ std::atomic<Phase> phase{Phase::kNew};
 RunConfig* config = nullptr;
 RunIdentity* identity = nullptr;
 std::string* replay_token = nullptr;
+std::vector<FaultRule>* fault_rules = nullptr;  // null: none
 std::atomic<Lab*> lab{nullptr};
 pthread_mutex_t lab_mutex = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t notes_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -91,6 +93,11 @@ class ScopedMutex {
   uint64_t mask_before_ = 0;
 };
 
+// Without fault rules a token is as it was before there were any.
+std::string RulesForToken(const RunConfig& config) {
+  return config.fault_rules.empty() ? config.seeded_bug : absl::StrCat(config.seeded_bug, ";", config.fault_rules);
+}
+
 [[noreturn]] void RefuseRun(absl::string_view why) {
   if (config != nullptr) (void)WriteRefusal(config->run_dir, why);
   ExitNow(kRefusedExitStatus);
@@ -107,6 +114,11 @@ void CheckConfig() {
   }
   if (!config->seeded_bug.empty() && FindSeededBug(config->seeded_bug) == nullptr) {
     RefuseRun(absl::StrCat("there is no seeded bug '", config->seeded_bug, "'; there are ", NamesOf(kSeededBugs)));
+  }
+  if (!config->fault_rules.empty()) {
+    absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(config->fault_rules);
+    if (!parsed.ok()) RefuseRun(absl::StrCat("fault rules: ", parsed.status().message()));
+    fault_rules = new std::vector<FaultRule>(*std::move(parsed));
   }
   const absl::StatusOr<std::string> token = ReadReplayToken(*config);
   if (!token.ok()) RefuseRun(token.status().message());
@@ -159,7 +171,7 @@ void Start() {
     ExitNow(kRefusedExitStatus);
   }
   config = new RunConfig(*std::move(parsed));
-  identity = new RunIdentity{config->profile, config->cpus, config->seeded_bug};
+  identity = new RunIdentity{config->profile, config->cpus, RulesForToken(*config)};
   not_replayable = new std::vector<std::string>;
   findings = new std::vector<std::string>;
   const long page = RawSyscall(__NR_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -254,6 +266,7 @@ Lab* NewLab(bool setup) {
   options.clock = config->clock == RunClock::kVirtual ? ClockMode::kVirtual : ClockMode::kHost;
   options.trace_sink = mine->sink.get();
   options.host_files = true;
+  if (fault_rules != nullptr) options.fault_rules = *fault_rules;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
   options.other_threads = [] { return !SingleThreaded(); };
@@ -365,6 +378,9 @@ void WriteReport(int killed_by) {
   report.kicks = stats.kicks;
   report.plugs = stats.plugs;
   report.bios = stats.bios;
+  for (const FaultRuleCounts& counts : mine->machine->FaultCounts()) {
+    report.faults.push_back({counts.text, counts.occasions, counts.hits, counts.unfired_because});
+  }
   report.virtual_time_ns = mine->machine->NowNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
   {

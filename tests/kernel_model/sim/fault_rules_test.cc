@@ -27,12 +27,17 @@ class FaultRulesTest : public testing::Test {
     for (FaultRule& rule : *rules) id = engine_.Add(std::move(rule));
     return id;
   }
-  Fault Ask(FaultSite site, FaultPoint point = {}) { return engine_.Ask(site, kAllFaultKinds, point, now_ns_, step_); }
+  // As a client that has something outstanding.
+  Fault Ask(FaultSite site, FaultPoint point = {}) {
+    point.others = true;
+    return engine_.Ask(site, kAllFaultKinds, point, now_ns_, step_);
+  }
   // At which of `occasions` io_submits of 8 iocbs a rule struck, from 1.
   std::vector<int> Strikes(int occasions, FaultSite site = FaultSite::kSubmit) {
     std::vector<int> strikes;
     FaultPoint point;
     point.size = 8;
+    point.others = true;
     for (int i = 1; i <= occasions; ++i) {
       if (Ask(site, point)) strikes.push_back(i);
     }
@@ -132,8 +137,10 @@ TEST_F(FaultRulesTest, ChancesAreQuestionsToTheChooser) {
   FaultEngine again(replay);
   again.Add(ParseFaultRules("submit=1in(10):eagain")->front());
   size_t replayed = 0;
+  FaultPoint point;
+  point.others = true;
   for (int i = 0; i < 2000; ++i) {
-    if (again.Ask(FaultSite::kSubmit, kAllFaultKinds, {}, 0, 0)) ++replayed;
+    if (again.Ask(FaultSite::kSubmit, kAllFaultKinds, point, 0, 0)) ++replayed;
   }
   EXPECT_EQ(replayed, strikes);
 }

@@ -39,7 +39,8 @@ TEST_F(RunFlagsTest, DefaultsAreThoseOfTheProtocol) {
 TEST_F(RunFlagsTest, EveryFlagIsTaken) {
   const absl::StatusOr<RunOptions> options = ParseRunArguments(
       {"--seed=18446744073709551615", "--profile", "mainline", "-cpus=7", "--clock=host", "--trace=text:a:b",
-       "--report=json", "--seeded_bug=lost-kick", "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
+       "--report=json", "--seeded_bug=lost-kick", "--fault=any", "--fault", "submit=nth(1):eagain", "--fault-file=f",
+       "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->seed, 18446744073709551615u);
   EXPECT_EQ(options->profile, "mainline");
@@ -48,8 +49,16 @@ TEST_F(RunFlagsTest, EveryFlagIsTaken) {
   EXPECT_EQ(options->trace_path, "a:b");
   EXPECT_TRUE(options->json);
   EXPECT_EQ(options->seeded_bug, "lost-kick");
+  EXPECT_THAT(options->faults, ElementsAre("any", "submit=nth(1):eagain"));
+  EXPECT_EQ(options->fault_file, "f");
   EXPECT_EQ(options->preload_library, "x.so");
   EXPECT_THAT(options->client, ElementsAre("fio", "--seed=3", "--"));
+}
+
+TEST_F(RunFlagsTest, AMistakeInAFaultRuleIsNamedWithItsColumn) {
+  EXPECT_EQ(ErrorFor({"--fault=submit=nth(2):shrot(1)"}),
+            "--fault: column 15: there is no fault 'shrot'; did you mean short?; at submit it can be short, eagain, "
+            "enosys, delay, release\n  submit=nth(2):shrot(1)\n                ^");
 }
 
 TEST_F(RunFlagsTest, TheLastOfAFlagWins) { EXPECT_EQ(ParseRunArguments({"--seed=1", "--seed=9"}).value().seed, 9u); }
