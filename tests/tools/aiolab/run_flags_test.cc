@@ -121,7 +121,7 @@ TEST_F(RunFlagsTest, HelpNamesEveryFlagButTheOneForDevelopers) {
   for (const FlagHelp& flag : RunFlagHelp()) usages += flag.usage + " ";
   EXPECT_EQ(usages,
             "--seed=N --profile=NAME --cpus=N|host --clock=virtual|host --trace=text:FILE --report=text|json "
-            "--replay=TOKEN|@FILE --seeded-bug=NAME ");
+            "--replay=TOKEN|@FILE --seeded-bug=NAME --fault=RULES --fault-file=PATH ");
 }
 
 }  // namespace
