@@ -108,43 +108,6 @@ TEST_F(ProgramsTest, QemuImgBenchEnds) {
   EXPECT_EQ(run.Count("PREADV", "ok") + run.Count("PREAD", "ok"), 1000) << run.result.err;
 }
 
-// Under errors and EAGAIN storms each program reports what it met, or goes on; none hangs.
-TEST_F(ProgramsTest, FioReportsErrorsAndOutlastsEagain) {
-  const AiolabRun errors =
-      Run({"--seed=3", "--fault=complete=1in(50):eio"}, {"timeout", "60", "fio", "--name=job", "--ioengine=libaio",
-                                                         "--iodepth=32", "--rw=randwrite", "--bs=4k", "--size=4M"});
-  EXPECT_EQ(errors.result.status, 1) << errors.result.err;
-  EXPECT_GT(errors.Count("PWRITE", "-EIO"), 0);
-  EXPECT_THAT(errors.result.out + errors.result.err, HasSubstr("Input/output error"));
-  const std::vector<std::string> flags = {"--seed=3", "--fault=submit_one=1in(4):eagain(x3)"};
-  const AiolabRun storm =
-      Run(flags, {"timeout", "60", "fio", "--name=job", "--ioengine=libaio", "--iodepth=32", "--iodepth_batch=8",
-                  "--rw=randwrite", "--bs=4k", "--size=4M", "--verify=crc32c"});
-  EXPECT_EQ(storm.result.status, 0) << storm.result.out << storm.result.err;
-  EXPECT_EQ(storm.Count("PWRITE", "ok"), 1024);
-  EXPECT_GT(storm.Count("PWRITE", "-EAGAIN"), 100);
-}
-
-TEST_F(ProgramsTest, StressNgEndsUnderErrorsAndEagain) {
-  for (const char* fault : {"--fault=complete=1in(50):eio", "--fault=submit_one=1in(4):eagain(x3)"}) {
-    const AiolabRun run = Run({"--seed=1", fault}, {"timeout", "60", "stress-ng", "--aiol", "1", "--aiol-ops", "500"});
-    EXPECT_NE(run.result.status, 124) << fault << run.result.err;
-    EXPECT_GT(run.report["totals"]["faults"][0].value("hits", 0), 0) << run.result.err;
-  }
-}
-
-TEST_F(ProgramsTest, QemuImgEndsUnderErrorsAndEagain) {
-  ASSERT_TRUE(CreateFile(directory_ + "/image", std::string(8 << 20, 'x')).ok());
-  const std::vector<std::string> bench = {"timeout", "60",  "qemu-img", "bench", "-i", "native", "-t",   "none",
-                                          "-f",      "raw", "-c",       "1000",  "-d", "32",     "image"};
-  const AiolabRun errors = Run({"--seed=1", "--fault=complete=1in(50):eio"}, bench);
-  EXPECT_EQ(errors.result.status, 1) << errors.result.err;
-  EXPECT_THAT(errors.result.err, HasSubstr("Input/output error"));
-  const AiolabRun storm = Run({"--seed=1", "--fault=submit_one=1in(4):eagain(x3)"}, bench);
-  EXPECT_EQ(storm.result.status, 0) << storm.result.err;
-  EXPECT_THAT(storm.result.out, HasSubstr("Run completed"));
-}
-
 // The programs that the probe starts are sh.
 TEST_F(ProgramsTest, ProgramsStartFromAClientAndItGoesOn) {
   const AiolabRun run = Run({}, {RunfilePath("tests/tools/preload/probe"), "exec"});
