@@ -19,6 +19,7 @@
 #include "kernel_model/fs/mixed_files.h"
 #include "kernel_model/fs/namei.h"
 #include "kernel_model/fs/namespace.h"
+#include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/mm/folio.h"
 #include "kernel_model/mm/uaccess.h"
 #include "kernel_model/model_files.h"
@@ -67,6 +68,10 @@ char* MakeForkCanary() {
   return static_cast<char*>(page);
 }
 
+struct NoTraceSink : TraceSink {
+  void OnEvent(const TraceEvent&) override {}
+};
+
 }  // namespace
 
 Machine::Machine(MachineOptions options)
@@ -86,6 +91,10 @@ Machine::Machine(MachineOptions options)
       fork_canary_(MakeForkCanary()) {
   InstallFaultHandler(sigaction);
   trace_.set_sink(options_.trace_sink);
+  for (const FaultRule& rule : options_.fault_rules) {
+    CountStepsFor(rule);
+    kernel_.faults.Add(rule);
+  }
   kernel_.disk = disk_.get();
   kernel_.vm = vm_.get();
   kernel_.sched_submit_work = blk_schedule_flush_plug;
@@ -415,6 +424,57 @@ bool Machine::WillCloseHostFd(int fd) {
 std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
   const Visit visit(*this);
   return host_files_->WillCloseRange(first, last);
+}
+
+// Steps are counted by the trace, which without a sink counts nothing.
+void Machine::CountStepsFor(const FaultRule& rule) {
+  static NoTraceSink& nowhere = *new NoTraceSink;
+  const bool by_step = std::any_of(rule.steps.begin(), rule.steps.end(),
+                                   [](const FaultStep& step) { return step.when.kind == FaultWhen::Kind::kAtStep; });
+  if (by_step && !trace_.enabled()) trace_.set_sink(&nowhere);
+}
+
+// Not an Entry: what a test does is no client's call.
+int Machine::AddFaultRule(FaultRule rule) {
+  executor_.Enter();
+  CountStepsFor(rule);
+  const int id = kernel_.faults.Add(std::move(rule));
+  executor_.Leave();
+  return id;
+}
+
+void Machine::RemoveFaultRule(int rule) {
+  executor_.Enter();
+  kernel_.faults.Remove(rule);
+  executor_.Leave();
+}
+
+FaultRuleCounts Machine::CountsOfFaultRule(int rule) {
+  executor_.Enter();
+  FaultRuleCounts counts = kernel_.faults.counts(rule);
+  executor_.Leave();
+  return counts;
+}
+
+std::vector<FaultRuleCounts> Machine::FaultCounts() { return kernel_.faults.AllCounts(); }
+
+int Machine::CountHeld(absl::string_view tag) {
+  executor_.Enter();
+  const int count = count_held(kernel_, tag);
+  executor_.Leave();
+  return count;
+}
+
+bool Machine::RunUntilHeld(absl::string_view tag, int count) {
+  Entry entry(*this, nullptr);
+  const auto enough = [&] { return count_held(kernel_, tag) >= count; };
+  while (!enough() && executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
+  return enough();
+}
+
+int Machine::Release(absl::string_view tag) {
+  Entry entry(*this, nullptr);
+  return release_held(tag);
 }
 
 void Machine::DropCaches() {

@@ -25,6 +25,7 @@
 #include "kernel_model/profile.h"
 #include "kernel_model/sim/chooser.h"
 #include "kernel_model/sim/executor.h"
+#include "kernel_model/sim/fault_rules.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "kernel_model/sim/trace.h"
 
@@ -64,7 +65,8 @@ struct MachineOptions {
   std::function<bool()> other_threads = nullptr;
   // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
   std::function<int64_t()> on_alarm = nullptr;
-  int64_t stuck_grace_ns = 2'000'000'000;  // real time that a lone client gets for a signal to come
+  int64_t stuck_grace_ns = 2'000'000'000;   // real time that a lone client gets for a signal to come
+  std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
   // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
   // it calls MountSimfs().
   std::vector<SimfsOptions> simfs = {};
@@ -208,6 +210,19 @@ class Machine {
   // MountSimfs() mounted is recovered. An error says which file system could not be. Requires: no thread is in a call.
   absl::Status Reboot();
 
+  // Fault rules that come and go while the machine runs; see FaultEngine. None of these takes virtual time. Requires:
+  // !InsideModel().
+  int AddFaultRule(FaultRule rule);
+  void RemoveFaultRule(int rule);
+  FaultRuleCounts CountsOfFaultRule(int rule);
+  std::vector<FaultRuleCounts> FaultCounts();
+  // How many completions hold(tag) holds now.
+  int CountHeld(absl::string_view tag);
+  // Runs the model until hold(tag) holds `count` completions. False if it has nothing left to do before that.
+  bool RunUntilHeld(absl::string_view tag, int count);
+  // Lets go of what hold(tag) holds. Returns how many there were.
+  int Release(absl::string_view tag);
+
   // Drops the modelled page cache, as /proc/sys/vm/drop_caches does.
   void DropCaches();
 
@@ -229,6 +244,7 @@ class Machine {
   task_struct* FindThisTask();
   WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
   std::string FindStuck();
+  void CountStepsFor(const FaultRule& rule);
   int64_t OnAlarm();
   bool OnStuck(const std::string& finding, bool certain);
   bool OtherThreadsAlive();

@@ -1,7 +1,9 @@
 #include <errno.h>
 
+#include "kernel_model/block/bio_fault.h"
 #include "kernel_model/block/blk.h"
 #include "kernel_model/block/blkdev.h"
+#include "kernel_model/kernel/fault_inject.h"
 
 namespace aiolab {
 namespace {
@@ -35,6 +37,8 @@ void submit_bio(bio* bio) {
   if (current_kernel().power_off) return EndWith(bio, -EIO);
   if (bdev.bd_queue == nullptr) {
     TraceBio("block_bio_queue", *bio);
+    if (fault_armed(FaultSite::kBio) && fault_bio(bio)) [[unlikely]]
+      return;
     bdev.submit(bio);
     return;
   }
@@ -50,6 +54,8 @@ void submit_bio(bio* bio) {
   }
   if (bio->bi_size % SECTOR_SIZE != 0) bio->bi_opf |= REQ_NOMERGE;
   TraceBio("block_bio_queue", *bio);
+  if (fault_armed(FaultSite::kBio) && fault_bio(bio)) [[unlikely]]
+    return;
   blk_mq_submit_bio(*bdev.bd_queue, bio);
 }
 

@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernel_model/block/bio_fault.h"
 #include "kernel_model/block/blk.h"
 #include "kernel_model/block/elevator.h"
+#include "kernel_model/kernel/fault_inject.h"
 #include "uapi/errno_name.h"
 
 namespace aiolab {
@@ -173,6 +175,8 @@ void SubmitAsRequest(request_queue& q, bio* bio, blk_plug* plug) {
 
 // False if the bio does not go on now: it has failed, or waits among q.waiting_bios.
 bool WaitForTag(request_queue& q, bio* bio) {
+  if (fault_armed(FaultSite::kRequest) && fault_request(bio)) [[unlikely]]
+    return false;
   blk_mq_tags& tags = TagsForRequests(q);
   const auto can_go_on = [&] { return !tags.free.empty() && list_empty(&q.waiting_bios); };
   if (can_go_on()) return true;

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernel_model/block/blkdev.h"
+#include "kernel_model/fs/aio_fault.h"
 #include "kernel_model/fs/aio_ring.h"
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
@@ -97,6 +98,7 @@ struct aio_kiocb {
   wait_queue_entry ki_wait;
   iov_iter ki_iter;  // ki_left is its count
   size_t ki_nbytes = 0;
+  std::unique_ptr<aio_fate> ki_fate;  // what a fault rule makes of it
 };
 
 namespace {
@@ -117,6 +119,9 @@ void kick_iocb(aio_kiocb* iocb);
 
 int aio_setup_ring(kioctx* ctx, unsigned nr_events) {
   const AioRingGeometry geometry = AioRingGeometryFor(nr_events);
+  if (fault_armed(FaultSite::kRingMapping)) [[unlikely]] {
+    if (const int error = fault_ring_mapping(); error != 0) return error;
+  }
   void* const ring = ctx->mm->rings.Map(geometry.pages);
   if (ring == nullptr) return -ENOMEM;
   ctx->user_id = reinterpret_cast<aio_context_t>(ring);
@@ -192,6 +197,8 @@ void ioctx_add_table(kioctx* ctx, mm_struct* mm) {
 
 void aio_kick_handler(work_struct* work);
 
+void TraceNoRoom() { TRACE_EVENT("ioctx_alloc", {{"ret", "-EAGAIN"}, {"why", "aio-max-nr"}}); }
+
 int ioctx_alloc(unsigned nr_events, kioctx** made) {
   mm_struct* const mm = current().mm;
   const unsigned max_reqs = nr_events;
@@ -202,8 +209,13 @@ int ioctx_alloc(unsigned nr_events, kioctx** made) {
   nr_events = std::max(nr_events, cpus * 4);
   nr_events *= 2;
   if (nr_events > 0x10000000U / sizeof(io_event)) return -EINVAL;
-  if (nr_events == 0 || max_reqs > mm->aio_max_nr) return -EAGAIN;
+  if (nr_events == 0 || max_reqs > mm->aio_max_nr) {
+    TraceNoRoom();
+    return -EAGAIN;
+  }
 
+  if (fault_armed(FaultSite::kSlab) && fault_slab()) [[unlikely]]
+    return -ENOMEM;
   auto ctx = std::make_unique<kioctx>();
   ctx->mm = mm;
   ctx->max_reqs = max_reqs;
@@ -215,6 +227,7 @@ int ioctx_alloc(unsigned nr_events, kioctx** made) {
 
   if (mm->aio_nr + max_reqs > mm->aio_max_nr) {
     mm->rings.Unmap(ctx->mmap_base, ctx->mmap_base, ctx->nr_pages);
+    TraceNoRoom();
     return -EAGAIN;
   }
   mm->aio_nr += max_reqs;
@@ -304,7 +317,12 @@ bool get_reqs_available(kioctx* ctx) {
   return TryGetReqsAvailable(ctx);
 }
 
-aio_kiocb* aio_get_req(kioctx* ctx) {
+// Null: there is no memory (`why`), or no slot.
+aio_kiocb* aio_get_req(kioctx* ctx, const char** why) {
+  *why = "no memory";
+  if (fault_armed(FaultSite::kSlab) && fault_slab()) [[unlikely]]
+    return nullptr;
+  *why = "no slot in the ring";
   if (!get_reqs_available(ctx)) return nullptr;
   std::vector<aio_kiocb*>& cache = ctx->mm->kiocb_cachep;
   aio_kiocb* req;
@@ -335,6 +353,7 @@ aio_kiocb* aio_get_req(kioctx* ctx) {
 void iocb_destroy(aio_kiocb* iocb) {
   kioctx* const ctx = iocb->ki_ctx;
   if (iocb->ki_eventfd != nullptr) iocb->ki_eventfd->put();
+  iocb->ki_fate.reset();
   if (iocb->rw.ki_filp != nullptr) fput(iocb->rw.ki_filp);
   list_del_init(&iocb->ki_in_flight);
   ctx->mm->kiocb_cachep.push_back(iocb);
@@ -343,10 +362,58 @@ void iocb_destroy(aio_kiocb* iocb) {
   if (ctx->users == 0) free_ioctx(ctx);
 }
 
-void iocb_put(aio_kiocb* iocb) {
-  if (--iocb->ki_refcnt > 0) return;
+void CompleteAndDestroy(aio_kiocb* iocb) {
+  const int64_t ctx_id = iocb->ki_ctx->trace_id;
+  // An event too many needs a slot of its own.
+  const bool twice = iocb->ki_fate != nullptr && iocb->ki_fate->result.kind == FaultKind::kDuplicate;
+  if (twice && get_reqs_available(iocb->ki_ctx)) aio_complete(iocb);
   aio_complete(iocb);
   iocb_destroy(iocb);
+  if (!list_empty(&current_kernel().held_back)) [[unlikely]]
+    release_overtaken(ctx_id);
+}
+
+void iocb_put(aio_kiocb* iocb) {
+  if (--iocb->ki_refcnt > 0) return;
+  aio_fate* const fate = iocb->ki_fate.get();
+  if (fate != nullptr && fault_holds_completion(fate, &iocb->rw, &iocb->ki_iter, &iocb->ki_res)) [[unlikely]]
+    return;
+  CompleteAndDestroy(iocb);
+}
+
+// An accepted request at an occasion of the fault rules.
+FaultPoint PointOf(const aio_kiocb& req, const iocb& user) {
+  FaultPoint point = fault_point(req.rw, req.ki_nbytes);
+  point.op = user.aio_lio_opcode;
+  point.fd = static_cast<int>(user.aio_fildes);
+  point.off = user.aio_offset;
+  point.rwf = user.aio_rw_flags;
+  point.ctx = req.ki_ctx->trace_id;
+  point.others = req.ki_ctx->nr_reqs > 1;
+  return point;
+}
+
+// True if a fault rule has taken `req` over: its I/O is not done, and it will complete.
+bool FaultTakesOver(aio_kiocb* req, const iocb& user) {
+  req->ki_fate = fault_complete(PointOf(*req, user), &req->rw, &req->ki_iter);
+  aio_fate* const fate = req->ki_fate.get();
+  if (fate == nullptr) return false;
+  fate->iocb = req;
+  fate->complete = CompleteAndDestroy;
+  fate->end_without_io = [](aio_kiocb* iocb, long res) {
+    iocb->ki_res.res = res;
+    iocb_put(iocb);
+  };
+  if (!fate->skips_io) return false;
+  end_skipped_io(fate, &req->rw);
+  return true;
+}
+
+bool FaultKeepsSignal(const aio_kiocb& iocb) {
+  FaultPoint point = fault_point(iocb.rw, iocb.ki_nbytes);
+  point.op = iocb.opcode;
+  point.ctx = iocb.ki_ctx->trace_id;
+  return fault_eventfd(point, *iocb.ki_eventfd);
 }
 
 // ---- Completion and reaping
@@ -395,7 +462,7 @@ void aio_complete(aio_kiocb* iocb) {
     avail = tail > head ? tail - head : tail + ctx->nr_events - head;
   }
 
-  if (iocb->ki_eventfd != nullptr) {
+  if (iocb->ki_eventfd != nullptr && (!fault_armed(FaultSite::kEventfd) || !FaultKeepsSignal(*iocb))) {
     TRACE_EVENT("eventfd_signal", {{"req", iocb->rw.ki_id}});
     iocb->ki_eventfd->signal();
   }
@@ -452,15 +519,31 @@ bool aio_read_events(kioctx* ctx, long min_nr, long nr, io_event* events, long* 
 
 void aio_run_all_iocbs(kioctx* ctx);
 
-long read_events(kioctx* ctx, long min_nr, long nr, io_event* events, int64_t until_ns) {
+// A wait begins, with `ret` of `min_nr` events. Returns how many of them are enough, or -EINTR: a signal ends it now.
+long FaultInterruptsWait(FaultSite site, const kioctx& ctx, long ret, long min_nr) {
+  FaultPoint point;
+  point.ctx = ctx.trace_id;
+  point.size = static_cast<uint64_t>(min_nr);
+  if (ask_fault(site, FaultKindBit(FaultKind::kErrno), point)) return -EINTR;
+  const Fault fewer = ask_fault(site, FaultKindBit(FaultKind::kShort), point);
+  return fewer ? std::max(ret, static_cast<long>(fewer.n)) : min_nr;
+}
+
+long read_events(kioctx* ctx, long min_nr, long nr, io_event* events, int64_t until_ns, FaultSite site) {
   long ret = 0;
-  if (aio_read_events(ctx, min_nr, nr, events, &ret)) return ret;
+  bool waits = !aio_read_events(ctx, min_nr, nr, events, &ret);
   // Who would have to wait helps, once: requests that were kicked run here rather than in the worker. As in 3.4.
-  if (!list_empty(&ctx->run_list)) {
+  if (waits && !list_empty(&ctx->run_list)) {
     aio_run_all_iocbs(ctx);
-    if (aio_read_events(ctx, min_nr, nr, events, &ret)) return ret;
+    waits = !aio_read_events(ctx, min_nr, nr, events, &ret);
   }
-  if (until_ns == 0) return ret;
+  waits = waits && until_ns != 0;
+  if (fault_armed(site) && (waits || ret == 0)) [[unlikely]] {
+    const long least = FaultInterruptsWait(site, *ctx, ret, min_nr);
+    if (least < 0) return ret == 0 ? least : ret;
+    min_nr = least;
+  }
+  if (!waits || ret >= min_nr) return ret;
 
   // A negative timeout never runs out, as in the kernel.
   const int64_t now_ns = current_kernel().executor.NowNs();
@@ -674,6 +757,8 @@ int aio_rw(aio_kiocb* req, const iocb& iocb, bool write, bool vectored) {
   req->ki_retry = aio_rw_retry;
   req->ki_wait.func = aio_wake_function;
   req->rw.ki_wait = current_kernel().profile.buffered_io_retries ? &req->ki_wait : nullptr;
+  if (fault_armed(FaultSite::kComplete) && FaultTakesOver(req, iocb)) [[unlikely]]
+    return 0;
   aio_run_iocb(req);
   return 0;
 }
@@ -691,7 +776,7 @@ void aio_fsync_work(work_struct* work) {
   aio_kiocb* const iocb = container_of(work, aio_kiocb, fsync.work);
   file* const filp = iocb->rw.ki_filp;
   iocb->rw.ki_waits_for = "a flush of the device";
-  const int ret = filp->f_op->fsync(filp, iocb->fsync.datasync ? 1 : 0, &iocb->fsync.state);
+  const int ret = vfs_fsync(filp, iocb->fsync.datasync ? 1 : 0, &iocb->fsync.state);
   if (ret == -EIOCBRETRY) return;
   iocb->ki_res.res = ret;
   iocb_put(iocb);
@@ -700,11 +785,16 @@ void aio_fsync_work(work_struct* work) {
 int aio_fsync(aio_kiocb* req, const iocb& iocb, bool datasync) {
   if (iocb.aio_buf != 0 || iocb.aio_offset != 0 || iocb.aio_nbytes != 0 || iocb.aio_rw_flags != 0) return -EINVAL;
   if (req->rw.ki_filp->f_op->fsync == nullptr) return -EINVAL;
+  // The credentials with which the worker will write.
+  if (fault_armed(FaultSite::kSlab) && fault_slab()) [[unlikely]]
+    return -ENOMEM;
   req->fsync.datasync = datasync;
   req->fsync.state.Begin(&req->ki_wait);
   req->ki_wait.func = aio_fsync_wake;
   req->rw.ki_waits_for = "a worker";
   INIT_WORK(&req->fsync.work, aio_fsync_work, "aio_fsync_work");
+  if (fault_armed(FaultSite::kComplete) && FaultTakesOver(req, iocb)) [[unlikely]]
+    return 0;
   schedule_work(&req->fsync.work);
   return 0;
 }
@@ -793,6 +883,8 @@ int aio_poll(aio_kiocb* iocb, const struct iocb& user) {
   req.wait.func = aio_poll_wake;
   iocb->ki_cancel = aio_poll_cancel;
   iocb->rw.ki_waits_for = nullptr;  // whatever makes the file ready, which may be the client itself
+  if (fault_armed(FaultSite::kComplete) && FaultTakesOver(iocb, user)) [[unlikely]]
+    return 0;
 
   aio_poll_table apt = {};
   apt.pt._qproc = aio_poll_queue_proc;
@@ -853,6 +945,37 @@ int SubmitPrepared(const iocb& iocb, struct iocb* user_iocb, aio_kiocb* req) {
   }
 }
 
+// Whether some of the context's slots are taken: by requests in flight, or by events that nobody has reaped.
+bool HasOutstanding(const kioctx& ctx) {
+  return ctx.nr_reqs > 0 || ReadShared(ctx.ring->head) % ctx.nr_events != ctx.tail;
+}
+
+// 0, or the -errno with which an iocb is refused before it is anything.
+int FaultAtSubmitOne(kioctx& ctx, const iocb& user) {
+  FaultPoint point;
+  point.op = user.aio_lio_opcode;
+  point.fd = static_cast<int>(user.aio_fildes);
+  point.off = user.aio_offset;
+  point.size = user.aio_nbytes;
+  point.ctx = ctx.trace_id;
+  point.others = HasOutstanding(ctx);
+  point.rwf = user.aio_rw_flags;
+  file* const filp = current().files->fget(point.fd);
+  if (filp != nullptr) {
+    point.path = filp->f_name;
+    point.open = filp->f_id;
+  }
+  const Fault fault = ask_fault(FaultSite::kSubmitOne, kAllFaultKinds, point);
+  if (filp != nullptr) fput(filp);
+  if (!fault) return 0;
+  if (fault.error == EAGAIN) {
+    const char* const why = fault.kind == FaultKind::kNowaitBlock ? "RWF_NOWAIT at submission" : "no slot in the ring";
+    TRACE_EVENT("aio_get_req", {{"ctx", ctx.trace_id}, {"ret", "-EAGAIN"}, {"why", why}});
+  }
+  CountRefusal(&ctx, user.aio_lio_opcode, -fault.error);
+  return -fault.error;
+}
+
 int io_submit_one(kioctx* ctx, iocb* user_iocb) {
   iocb iocb;
   if (copy_from_user(&iocb, user_iocb, sizeof(iocb)) != 0) return -EFAULT;
@@ -860,9 +983,13 @@ int io_submit_one(kioctx* ctx, iocb* user_iocb) {
   if (static_cast<ssize_t>(iocb.aio_nbytes) < 0) return -EINVAL;
 
   current_kernel().executor.Charge(kSubmitOneNs);
-  aio_kiocb* const req = aio_get_req(ctx);
+  if (fault_armed(FaultSite::kSubmitOne)) [[unlikely]] {
+    if (const int error = FaultAtSubmitOne(*ctx, iocb); error != 0) return error;
+  }
+  const char* why;
+  aio_kiocb* const req = aio_get_req(ctx, &why);
   if (req == nullptr) {
-    TRACE_EVENT("aio_get_req", {{"ctx", ctx->trace_id}, {"ret", "-EAGAIN"}, {"why", "no slot in the ring"}});
+    TRACE_EVENT("aio_get_req", {{"ctx", ctx->trace_id}, {"ret", "-EAGAIN"}, {"why", why}});
     CountRefusal(ctx, iocb.aio_lio_opcode, -EAGAIN);
     return -EAGAIN;
   }
@@ -891,11 +1018,17 @@ int64_t TimespecToNs(const timespec& ts) {
   return static_cast<int64_t>(static_cast<uint64_t>(ts.tv_sec) * kNsPerSec + static_cast<uint64_t>(ts.tv_nsec));
 }
 
-long do_io_getevents(aio_context_t ctx_id, long min_nr, long nr, io_event* events, const timespec* timeout) {
+long do_io_getevents(aio_context_t ctx_id, long min_nr, long nr, io_event* events, const timespec* timeout,
+                     FaultSite site) {
   const int64_t until_ns = timeout != nullptr ? TimespecToNs(*timeout) : kNoDeadline;
   kioctx* const ctx = lookup_ioctx(ctx_id);
   if (ctx == nullptr) return -EINVAL;
-  const long ret = min_nr <= nr && min_nr >= 0 ? read_events(ctx, min_nr, nr, events, until_ns) : -EINVAL;
+  long ret = 0;
+  if (fault_armed(site)) [[unlikely]]
+    ret = fault_syscall(site, ctx->trace_id, static_cast<uint64_t>(min_nr));
+  if (ret == 0) {
+    ret = min_nr <= nr && min_nr >= 0 ? read_events(ctx, min_nr, nr, events, until_ns, site) : -EINVAL;
+  }
   put_ioctx(ctx);
   return ret;
 }
@@ -934,6 +1067,11 @@ long sys_io_setup(unsigned nr_events, aio_context_t* ctxp) {
   aio_context_t ctx_id;
   if (get_user(ctx_id, ctxp) != 0) return -EFAULT;
   if (ctx_id != 0 || nr_events == 0) return -EINVAL;
+  if (fault_armed(FaultSite::kSetup)) [[unlikely]] {
+    const long error = fault_syscall(FaultSite::kSetup, /*ctx=*/0, nr_events);
+    if (error == -EAGAIN) TraceNoRoom();
+    if (error != 0) return error;
+  }
   kioctx* ctx = nullptr;
   if (const int error = ioctx_alloc(nr_events, &ctx); error != 0) return error;
   TRACE_EVENT("aio_setup", {{"ctx", ctx->trace_id},
@@ -954,6 +1092,10 @@ long sys_io_setup(unsigned nr_events, aio_context_t* ctxp) {
 long sys_io_destroy(aio_context_t ctx_id) {
   kioctx* const ctx = lookup_ioctx(ctx_id);
   if (ctx == nullptr) return -EINVAL;
+  if (fault_armed(FaultSite::kDestroy)) [[unlikely]] {
+    if (const long error = fault_syscall(FaultSite::kDestroy, ctx->trace_id, 0); error != 0)
+      return put_ioctx(ctx), error;
+  }
   TRACE_EVENT("kill_ioctx", {{"ctx", ctx->trace_id}, {"in_flight", ctx->nr_reqs}});
   long ret = -EINVAL;
   if (kill_ioctx(ctx)) {
@@ -971,6 +1113,12 @@ long sys_io_submit(aio_context_t ctx_id, long nr, iocb** iocbpp) {
   kioctx* const ctx = lookup_ioctx(ctx_id);
   if (ctx == nullptr) return -EINVAL;
   nr = std::min<long>(nr, ctx->nr_events);
+  if (fault_armed(FaultSite::kSubmit)) [[unlikely]] {
+    const long error =
+        fault_syscall(FaultSite::kSubmit, ctx->trace_id, static_cast<uint64_t>(nr), HasOutstanding(*ctx));
+    if (error != 0) return put_ioctx(ctx), error;
+    nr = fault_short_submit(ctx->trace_id, nr);
+  }
 
   blk_plug plug;
   if (nr > kAioPlugThreshold) blk_start_plug(&plug);
@@ -995,6 +1143,10 @@ long sys_io_cancel(aio_context_t ctx_id, iocb* user_iocb, io_event*) {
   if (get_user(key, UserKey(user_iocb)) != 0) return -EFAULT;
   kioctx* const ctx = lookup_ioctx(ctx_id);
   if (ctx == nullptr) return -EINVAL;
+  if (fault_armed(FaultSite::kCancel)) [[unlikely]] {
+    if (const long error = fault_syscall(FaultSite::kCancel, ctx->trace_id, 0); error != 0)
+      return put_ioctx(ctx), error;
+  }
   long ret = -EINVAL;
   if (key == KIOCB_KEY) {
     const auto found = ctx->active_by_user_iocb.find(reinterpret_cast<uint64_t>(user_iocb));
@@ -1013,7 +1165,8 @@ long sys_io_cancel(aio_context_t ctx_id, iocb* user_iocb, io_event*) {
 long sys_io_getevents(aio_context_t ctx_id, long min_nr, long nr, io_event* events, timespec* timeout) {
   timespec ts;
   if (timeout != nullptr && get_user(ts, timeout) != 0) return -EFAULT;
-  const long ret = do_io_getevents(ctx_id, min_nr, nr, events, timeout != nullptr ? &ts : nullptr);
+  const long ret =
+      do_io_getevents(ctx_id, min_nr, nr, events, timeout != nullptr ? &ts : nullptr, FaultSite::kGetevents);
   return ret == 0 && current().sigpending ? -EINTR : ret;
 }
 
@@ -1025,7 +1178,8 @@ long sys_io_pgetevents(aio_context_t ctx_id, long min_nr, long nr, io_event* eve
   if (usig != nullptr && copy_from_user(&ksig, usig, sizeof(ksig)) != 0) return -EFAULT;
   ScopedSigmask scoped_mask(ksig.sigmask, ksig.sigsetsize);
   if (scoped_mask.error() != 0) return scoped_mask.error();
-  const long ret = do_io_getevents(ctx_id, min_nr, nr, events, timeout != nullptr ? &ts : nullptr);
+  const long ret =
+      do_io_getevents(ctx_id, min_nr, nr, events, timeout != nullptr ? &ts : nullptr, FaultSite::kPgetevents);
   return ret == 0 && scoped_mask.interrupted() ? -EINTR : ret;
 }
 
@@ -1099,6 +1253,7 @@ void ForgetContexts(mm_struct& mm) {
   }
   for (aio_kiocb* req : requests) {
     if (req->ki_eventfd != nullptr) req->ki_eventfd->put();
+    req->ki_fate.reset();
     if (req->rw.ki_filp != nullptr) fput(req->rw.ki_filp);
     mm.kiocb_cachep.push_back(req);
   }

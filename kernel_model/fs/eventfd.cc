@@ -22,6 +22,7 @@ constexpr uint64_t kCountMax = std::numeric_limits<uint64_t>::max();
 
 struct eventfd_counter : eventfd_ctx {
   void signal() override;
+  void get() override { ++refs; }
   void put() override {
     if (--refs == 0) delete this;
   }

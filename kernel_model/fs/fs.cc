@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "kernel_model/fs/locks.h"
+#include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/kernel/signal.h"
 #include "kernel_model/mm/uaccess.h"
 #include "uapi/aio_abi.h"
@@ -82,6 +83,9 @@ int import_iovec(const iovec* user_iov, size_t nr_segs, iov_iter* iter) {
   iter->pinned = false;
   if (nr_segs == 0) return 0;
   if (nr_segs > static_cast<size_t>(kUioMaxIov)) return -EINVAL;
+  constexpr size_t kUioFastIov = 8;  // so many lie on the stack
+  if (nr_segs > kUioFastIov && fault_armed(FaultSite::kSlab) && fault_slab()) [[unlikely]]
+    return -ENOMEM;
   iter->segments.resize(nr_segs);
   if (copy_from_user(iter->segments.data(), user_iov, nr_segs * sizeof(iovec)) != 0) return -EFAULT;
   // All lengths are looked at before any address.
@@ -187,6 +191,36 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write) {
 
 kiocb_progress::kiocb_progress() = default;
 kiocb_progress::~kiocb_progress() = default;
+
+FaultPoint fault_point(const kiocb& iocb, size_t bytes) {
+  FaultPoint point;
+  const bool write = (iocb.ki_flags & IOCB_WRITE) != 0;
+  point.op = static_cast<uint16_t>(write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD);
+  point.path = iocb.ki_filp->f_name;
+  point.open = iocb.ki_filp->f_id;
+  point.off = iocb.ki_pos;
+  point.size = bytes;
+  point.request = iocb.ki_id;
+  constexpr int kRwfFlags = IOCB_HIPRI | IOCB_DSYNC | IOCB_SYNC | IOCB_NOWAIT | IOCB_APPEND;
+  point.rwf = iocb.ki_flags & kRwfFlags;
+  point.direct = (iocb.ki_flags & IOCB_DIRECT) != 0;
+  return point;
+}
+
+int fault_page(const kiocb& iocb, size_t bytes) {
+  const auto in_page = static_cast<size_t>(iocb.ki_pos) % kPageSize;
+  return -ask_fault(FaultSite::kPage, kAllFaultKinds, fault_point(iocb, std::min(bytes, kPageSize - in_page))).error;
+}
+
+int vfs_fsync(file* filp, int datasync, fsync_state* state) {
+  if (fault_armed(FaultSite::kFsync) && !state->flush_started) [[unlikely]] {
+    FaultPoint point;
+    point.path = filp->f_name;
+    point.open = filp->f_id;
+    if (const Fault fault = ask_fault(FaultSite::kFsync, kAllFaultKinds, point)) return -fault.error;
+  }
+  return filp->f_op->fsync(filp, datasync, state);
+}
 
 ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   if (from->count == 0) return 0;

@@ -19,6 +19,7 @@
 #include "kernel_model/kernel/mutex.h"
 #include "kernel_model/kernel/rwsem.h"
 #include "kernel_model/kernel/wait.h"
+#include "kernel_model/sim/fault_rules.h"
 
 struct statfs;
 
@@ -130,6 +131,11 @@ inline bool is_sync_kiocb(const kiocb& iocb) { return iocb.ki_complete == nullpt
 
 // Merges RWF_* flags into ki_flags. 0, -EOPNOTSUPP or -EINVAL.
 int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write);
+
+// A read or write at an occasion of the fault rules. Valid as long as `iocb` is.
+FaultPoint fault_point(const kiocb& iocb, size_t bytes);
+// 0, or the -errno with which a buffered request meets the page at its position.
+int fault_page(const kiocb& iocb, size_t bytes);
 
 struct poll_table_struct {
   // Called by ->poll for each wait queue that announces changes.
@@ -393,7 +399,10 @@ struct file {
   std::shared_ptr<inode> f_inode;
   int f_count = 1;
   int64_t f_id = 0;  // as traces name it, by order of opening
-  list_head f_ep;    // file_watchers
+  // As it was opened, absolute, for fault rules; empty: it has none. It stays so when the file is renamed, unlike
+  // f_path.
+  std::string f_name;
+  list_head f_ep;  // file_watchers
   file_ra_state f_ra;
   uint64_t f_wb_err = 0;  // which error of writing back this file's fsync has told last: an errseq_t
 };
@@ -408,6 +417,9 @@ inline __poll_t vfs_poll(file* filp, poll_table_struct* pt);
 
 // DEFAULT_POLLMASK: a file without ->poll is always ready.
 inline constexpr __poll_t DEFAULT_POLLMASK = 0x1 | 0x4 | 0x40 | 0x100;
+
+// Calls ->fsync, unless a fault rule makes it fail. Requires: the file has one.
+int vfs_fsync(file* filp, int datasync, fsync_state* state);
 
 inline __poll_t vfs_poll(file* filp, poll_table_struct* pt) {
   return filp->f_op->poll == nullptr ? DEFAULT_POLLMASK : filp->f_op->poll(filp, pt);
@@ -445,6 +457,8 @@ std::shared_ptr<T> new_inode(super_block& sb, std::unique_ptr<T> node) {
 struct eventfd_ctx {
   virtual ~eventfd_ctx() = default;
   virtual void signal() = 0;
+  // Takes one more reference.
+  virtual void get() = 0;
   // Gives up one reference.
   virtual void put() = 0;
 };

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "kernel_model/block/bio.h"
@@ -38,6 +39,7 @@ struct HostFile;
 struct HostEventfd : eventfd_ctx {
   explicit HostEventfd(HostFile& owner) : owner(owner) {}
   void signal() override;
+  void get() override;
   void put() override;
   HostFile& owner;
 };
@@ -235,13 +237,17 @@ constexpr file_operations kDevFullOps = {
     .name = "host /dev/full", .read_iter = StreamReadIter, .poll = StreamPoll, .release = HostRelease};
 constexpr file_operations kDirectoryOps = {.name = "host directory", .fsync = HostFsync, .release = HostRelease};
 
-bool IsEventfd(int fd, const struct stat& status) {
-  if ((status.st_mode & S_IFMT) != 0) return false;
-  char target[64] = {};
+// What the host calls the file behind `fd`: its path, or "anon_inode:[eventfd]" and the like. Points into `target`.
+absl::string_view LinkOf(int fd, char (&target)[PATH_MAX]) {
   char path[32];
   snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-  const long n = RawSyscall(__NR_readlink, path, target, sizeof(target) - 1);
-  return n > 0 && absl::string_view(target, static_cast<size_t>(n)) == "anon_inode:[eventfd]";
+  const long n = RawSyscall(__NR_readlink, path, target, sizeof(target));
+  return absl::string_view(target, n > 0 ? static_cast<size_t>(n) : 0);
+}
+
+bool IsEventfd(int fd, const struct stat& status) {
+  char target[PATH_MAX];
+  return (status.st_mode & S_IFMT) == 0 && LinkOf(fd, target) == "anon_inode:[eventfd]";
 }
 
 const file_operations* OperationsOf(int fd, const struct stat& status) {
@@ -260,6 +266,7 @@ void HostEventfd::signal() {
   if ((HostPoll(owner.host_fd, POLLOUT) & POLLOUT) != 0) RawSyscall(__NR_write, owner.host_fd, &one, sizeof(one));
 }
 
+void HostEventfd::get() { get_file(&owner); }
 void HostEventfd::put() { fput(&owner); }
 
 HostFiles::~HostFiles() {
@@ -312,6 +319,8 @@ HostFile* HostFiles::Look(int fd) {
   host->f_flags = f_flags;
   host->f_op = OperationsOf(fd, status);
   host->f_id = next_file_id_++;
+  char target[PATH_MAX];
+  host->f_name = std::string(LinkOf(fd, target));
   if (paged) {
     host->f_inode = InodeOf(status);
   } else {

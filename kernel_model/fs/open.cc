@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "kernel_model/fs/d_path.h"
 #include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/namei.h"
 #include "kernel_model/fs/namespace.h"
@@ -154,8 +155,10 @@ long sys_openat(int dirfd, const char* user_path, int signed_flags, mode_t mode)
   const int error = is_tmpfile ? OpenTmpfile(dirfd, user_path, flags, mode, &found)
                                : OpenNamed(dirfd, user_path, flags, mode, &found);
   if (error != 0) return error;
+  std::string name = is_tmpfile ? "" : d_path(found);
   file* filp = nullptr;
   if (const int failed = NewFile(std::move(found), flags, &filp); failed != 0) return failed;
+  filp->f_name = std::move(name);
   return current_files().Install(filp, (flags & O_CLOEXEC) != 0);
 }
 

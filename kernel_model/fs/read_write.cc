@@ -151,7 +151,7 @@ long sys_fsync(int fd, int datasync) {
   if (!filp) return -EBADF;
   if (filp->f_op->fsync == nullptr) return -EINVAL;
   fsync_state state;
-  const int result = filp->f_op->fsync(filp.get(), datasync, &state);
+  const int result = vfs_fsync(filp.get(), datasync, &state);
   BUG_ON(result == -EIOCBRETRY);
   return result;
 }

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "kernel_model/kernel/fault_inject.h"
+
 namespace aiolab {
 
 ScopedCurrent::ScopedCurrent(task_struct& task) : outer_(current_task) {
@@ -19,6 +21,8 @@ SleepResult schedule_until(absl::FunctionRef<bool()> condition, int64_t deadline
   task_struct& task = current();
   BUG_ON(task.host_tid == 0);
   if (condition()) return SleepResult::kDone;
+  if (interruptible && fault_armed(FaultSite::kSignal) && fault_signal()) [[unlikely]]
+    return SleepResult::kSignal;
   if (task.kernel->sched_submit_work != nullptr) task.kernel->sched_submit_work(task);
 
   const auto sigpending = [&task] {

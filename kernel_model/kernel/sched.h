@@ -16,6 +16,7 @@
 #include "kernel_model/kernel/workqueue.h"
 #include "kernel_model/profile.h"
 #include "kernel_model/sim/executor.h"
+#include "kernel_model/sim/fault_rules.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "kernel_model/sim/trace.h"
 
@@ -66,6 +67,7 @@ struct kernel_state {
         profile(profile),
         bug(bug),
         nr_cpus(nr_cpus),
+        faults(chooser),
         system_wq(*this, "kworker/events"),
         aio_wq(*this, "kworker/aio"),
         kblockd_workqueue(*this, "kworker/kblockd") {
@@ -79,6 +81,8 @@ struct kernel_state {
   const Profile& profile;
   const SeededBug bug;
   const int nr_cpus;  // possible CPUs
+  FaultEngine faults;
+  list_head held_back;  // by fault rules: fault_inject.h
   workqueue_struct system_wq;
   workqueue_struct aio_wq;             // runs the retries
   workqueue_struct kblockd_workqueue;  // dispatches requests

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/kernel/sched.h"
 #include "kernel_model/mm/folio.h"
 #include "uapi/errno_name.h"
@@ -92,7 +93,17 @@ enum class Direction { kRead, kWrite };
 ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Direction direction) {
   ssize_t moved = 0;
   while (iter->count > 0) {
-    const uint64_t n = iter->count;
+    uint64_t n = iter->count;
+    if (fault_armed(FaultSite::kPage)) [[unlikely]] {
+      // Page by page, so that each is an occasion; what lies behind the end is none.
+      if (direction == Direction::kRead) {
+        const loff_t size = mapping.a_ops.size(iocb->ki_filp);
+        if (iocb->ki_pos >= size) break;
+        n = std::min<uint64_t>(n, static_cast<uint64_t>(size - iocb->ki_pos));
+      }
+      n = std::min<uint64_t>(n, kPageSize - static_cast<uint64_t>(iocb->ki_pos) % kPageSize);
+      if (const int error = fault_page(*iocb, n); error != 0) return moved > 0 ? moved : error;
+    }
     const uint64_t first = static_cast<uint64_t>(iocb->ki_pos) >> kPageShift;
     uint64_t last = (static_cast<uint64_t>(iocb->ki_pos) + n - 1) >> kPageShift;
     const uint64_t there = FirstAbsent(mapping, first, last);

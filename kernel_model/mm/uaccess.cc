@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/kernel/sched.h"
 
 #if !defined(__x86_64__)
@@ -99,11 +100,15 @@ struct sigaction ClientFaultAction(int signal) {
 
 size_t copy_from_user(void* to, const void* from_user, size_t n) {
   BUG_ON(current().mm == nullptr);
+  if (fault_armed(FaultSite::kCopyFromUser) && fault_copy(FaultSite::kCopyFromUser, n)) [[unlikely]]
+    return n;
   return aiolab_guarded_copy(to, from_user, n);
 }
 
 size_t copy_to_user(void* to_user, const void* from, size_t n) {
   BUG_ON(current().mm == nullptr);
+  if (fault_armed(FaultSite::kCopyToUser) && fault_copy(FaultSite::kCopyToUser, n)) [[unlikely]]
+    return n;
   return aiolab_guarded_copy(to_user, from, n);
 }
 

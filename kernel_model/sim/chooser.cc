@@ -50,6 +50,9 @@ uint16_t Chooser::HashSiteName(absl::string_view site) {
 }
 
 uint32_t SeededChooser::Pick(const Site& site, absl::string_view) {
+  // A fault that may be anywhere would otherwise always be at the first place.
+  constexpr uint64_t kPlacesPerFault = 32;
+  if (site.kind == Choice::kPlace && NextRandom(state_) % kPlacesPerFault != 0) return 0;
   // The high half of a product spreads a 32-bit random number over [0, count) without a division.
   return static_cast<uint32_t>(((NextRandom(state_) >> 32) * site.count) >> 32);
 }
@@ -82,6 +85,10 @@ absl::string_view ChoiceName(Choice kind) {
       return "order";
     case Choice::kLatency:
       return "latency";
+    case Choice::kFault:
+      return "fault";
+    case Choice::kPlace:
+      return "place";
     case Choice::kSurvival:
       return "survival";
   }

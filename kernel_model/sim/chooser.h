@@ -22,6 +22,8 @@ enum class Choice : uint8_t {
   kOrder = 0,     // which of several things that are due at once runs first
   kLatency = 1,   // how long a request takes, as a quantile of the device's distribution
   kSurvival = 3,  // which version of a piece of a disk a power cut leaves, the oldest being 0
+  kFault = 4,     // whether a fault rule strikes (0: no), and whatever it leaves open
+  kPlace = 5,     // whether a fault of `any` is put here: 0 is none, and what a random chooser mostly says
 };
 
 // Thread-compatible: the model asks one question at a time.
@@ -106,7 +108,7 @@ class ReplayChooser : public Chooser {
   bool diverged_ = false;
 };
 
-// How `kind` is written in messages and traces: "order", "latency", "survival".
+// How `kind` is written in messages and traces: "order", "latency", "survival", "fault", "place".
 absl::string_view ChoiceName(Choice kind);
 
 }  // namespace aiolab

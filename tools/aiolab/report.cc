@@ -76,6 +76,7 @@ std::vector<std::string> ReplayCommand(const RunOutcome& outcome, const RunRepor
   if (config.cpus != defaults.cpus) words.push_back(absl::StrCat("--cpus=", config.cpus));
   if (!config.seeded_bug.empty()) words.push_back(absl::StrCat("--seeded-bug=", config.seeded_bug));
   if (!config.simfs.empty()) words.push_back(absl::StrCat("--simfs=", config.simfs));
+  if (!config.fault_rules.empty()) words.push_back(absl::StrCat("--fault=", config.fault_rules));
   if (outcome.embedded_client.empty()) {
     words.push_back("--");
     words.insert(words.end(), outcome.client.begin(), outcome.client.end());
@@ -104,6 +105,20 @@ void AddCounts(const RunReport& report, bool with_simfs, Lines& lines) {
   }
   lines.Add(
       absl::StrCat("  virtual time ", TimeText(report.virtual_time_ns), ", real time ", TimeText(report.real_time_ns)));
+}
+
+void AddFaults(const RunReport& report, Lines& lines) {
+  for (const FaultHits& fault : report.faults) {
+    lines.Add(absl::StrCat("  fault ", fault.rule, ": struck ", fault.hits, fault.hits == 1 ? " time" : " times",
+                           " in ", fault.occasions, fault.occasions == 1 ? " occasion" : " occasions"));
+  }
+}
+
+void AddUnfiredFaults(const RunReport& totals, Lines& lines) {
+  for (const FaultHits& fault : totals.faults) {
+    if (fault.hits > 0) continue;
+    lines.Add(absl::StrCat("WARNING: the fault rule ", fault.rule, " never struck: ", fault.unfired_because));
+  }
 }
 
 void AddReplay(const RunOutcome& outcome, const RunReport& report, Lines& lines) {
@@ -149,6 +164,7 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
   lines.Add(absl::StrCat(process, killed_by == 0 ? ":" : absl::StrCat(", killed by ", SignalText(killed_by), ":")));
   AddOperations(files.report, lines);
   AddCounts(files.report, !outcome.config.simfs.empty(), lines);
+  AddFaults(files.report, lines);
   for (const std::string& warning : files.report.warnings) lines.Add(absl::StrCat("  warning: ", warning));
   AddTrace(files.report.trace_path, "  trace", files.report.trace_error, lines);
   AddReplay(outcome, files.report, lines);
@@ -200,6 +216,15 @@ RunReport Totals(const RunOutcome& outcome) {
     totals.replayable &= report.replayable;
     totals.warnings.insert(totals.warnings.end(), report.warnings.begin(), report.warnings.end());
     totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
+    for (size_t i = 0; i < report.faults.size(); ++i) {
+      // Every process has the same rules.
+      if (i == totals.faults.size()) totals.faults.push_back({report.faults[i].rule, 0, 0, ""});
+      FaultHits& total = totals.faults[i];
+      total.occasions += report.faults[i].occasions;
+      total.hits += report.faults[i].hits;
+      if (total.unfired_because.empty()) total.unfired_because = report.faults[i].unfired_because;
+      if (total.hits > 0) total.unfired_because.clear();
+    }
   }
   return totals;
 }
@@ -244,7 +269,9 @@ std::string TextReport(const RunOutcome& outcome) {
     lines.Add(absl::StrCat("all ", reports, " processes together:"));
     AddOperations(totals, lines);
     AddCounts(totals, !outcome.config.simfs.empty(), lines);
+    AddFaults(totals, lines);
   }
+  AddUnfiredFaults(Totals(outcome), lines);
   return lines.text();
 }
 
@@ -278,7 +305,8 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"clock", ClockName(config.clock)},
         {"replay", IsReplay(config)},
         {"simfs", config.simfs},
-        {"seeded_bug", config.seeded_bug}}},
+        {"seeded_bug", config.seeded_bug},
+        {"fault_rules", config.fault_rules}}},
       {"processes", std::move(processes)},
       {"totals",
        {{"operations", totals.operations},
@@ -295,7 +323,8 @@ std::string JsonReport(const RunOutcome& outcome) {
         {"warnings", totals.warnings.size()},
         {"virtual_time_ns", totals.virtual_time_ns},
         {"real_time_ns", totals.real_time_ns},
-        {"findings", totals.findings.size()}}},
+        {"findings", totals.findings.size()},
+        {"faults", Json::parse(RunReportToJson(totals))["faults"]}}},
   };
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }

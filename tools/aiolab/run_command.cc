@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tools/aiolab/client_check.h"
+#include "tools/aiolab/fault_sources.h"
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
@@ -214,6 +215,10 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
   run.config.cpus = options.cpus;
   run.config.clock = options.clock;
   run.config.seeded_bug = options.seeded_bug;
+  absl::StatusOr<std::string> rules =
+      CollectFaultRules(EnvironmentVariable(kFaultVariable), options.fault_file, options.faults);
+  if (!rules.ok()) return rules.status();
+  run.config.fault_rules = *std::move(rules);
   run.show_hints = !options.json;
   run.config.simfs = options.simfs;
   if (!options.simfs.empty()) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "kernel_model/profile.h"
+#include "kernel_model/sim/fault_parser.h"
 #include "kernel_model/sim/nearest_word.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
@@ -198,6 +199,22 @@ bool AbslParseFlag(absl::string_view text, PathFlag* flag, std::string* error) {
 
 std::string AbslUnparseFlag(const PathFlag& flag) { return flag.path; }
 
+struct FaultFlag {
+  std::vector<std::string> rules;  // each --fault adds to those before it
+};
+
+bool AbslParseFlag(absl::string_view text, FaultFlag* flag, std::string* error) {
+  const absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(text, {.released_by_test = true});
+  if (parsed.ok()) {
+    flag->rules.emplace_back(text);
+    return true;
+  }
+  *error = std::string(parsed.status().message());
+  return false;
+}
+
+std::string AbslUnparseFlag(const FaultFlag& flag) { return absl::StrJoin(flag.rules, ","); }
+
 }  // namespace aiolab
 
 ABSL_FLAG(
@@ -225,6 +242,12 @@ ABSL_FLAG(aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
           "Everything else stays the host's. Options: size=N[K|M|G|T] (1G), disk=nvme|ssd|hdd|ram (nvme), and what "
           "else a disk has: depth, cache, lbs, read, write, .... A program "
           "that the client executes does not see them, and a forked child has a copy of its own.");
+ABSL_FLAG(
+    aiolab::FaultFlag, fault, {},
+    "What goes wrong, as where[filter]=when:what, for example complete=1in(50):eio. Several rules are separated by "
+    "commas; kernel_model/FAULTS.md has them all. Rules in the environment variable AIOLAB_FAULT come before them.");
+ABSL_FLAG(aiolab::PathFlag, fault_file, aiolab::PathFlag(),
+          "The same from a file, one rule a line; # begins a comment.");
 ABSL_FLAG(aiolab::PathFlag, preload_library, aiolab::PathFlag(),
           "The library that is loaded into the client, if not the one that came with aiolab.");
 
@@ -249,6 +272,8 @@ constexpr KnownFlag kKnownFlags[] = {
     {"replay", "TOKEN|@FILE", true},
     {"simfs", "PREFIX[:OPTION,...]", true},
     {"seeded-bug", "NAME", true},
+    {"fault", "RULES", true},
+    {"fault-file", "PATH", true},
     {"preload-library", "FILE", false},
 };
 
@@ -273,6 +298,13 @@ absl::Status UnknownFlag(absl::string_view name) {
 
 absl::Status SetFlag(const KnownFlag& known, absl::string_view value) {
   std::string error;
+  if (absl::string_view(known.name) == "fault") {
+    FaultFlag flag = absl::GetFlag(FLAGS_fault);
+    // Not by Abseil, whose own half of a message would move the caret.
+    if (!AbslParseFlag(value, &flag, &error)) return absl::InvalidArgumentError(absl::StrCat("--fault: ", error));
+    absl::SetFlag(&FLAGS_fault, flag);
+    return absl::OkStatus();
+  }
   if (absl::FindCommandLineFlag(AbseilName(known.name))->ParseFrom(value, &error)) return absl::OkStatus();
   // Abseil's own half names the flag in its spelling; ours begins behind it.
   const size_t ours = error.find("; ");
@@ -293,6 +325,8 @@ absl::StatusOr<RunOptions> OptionsFromFlags() {
   options.seeded_bug = absl::GetFlag(FLAGS_seeded_bug).word;
   if (FindSeededBug(options.seeded_bug)->bug == SeededBug::kNone) options.seeded_bug.clear();
   options.simfs = absl::GetFlag(FLAGS_simfs).spec;
+  options.faults = absl::GetFlag(FLAGS_fault).rules;
+  options.fault_file = absl::GetFlag(FLAGS_fault_file).path;
   options.preload_library = absl::GetFlag(FLAGS_preload_library).path;
   return options;
 }

@@ -22,6 +22,8 @@ struct RunOptions {
   std::string replay;               // a token, or @ and the name of the file that holds it; empty for none
   std::string seeded_bug;           // empty for none
   std::string simfs;                // as SimfsSpecText has it; empty: every file is the host's
+  std::vector<std::string> faults;  // one for each --fault
+  std::string fault_file;           // empty for none
   std::string preload_library;      // empty: where it was installed
   std::vector<std::string> client;  // what follows "--"; empty: the embedded default
 };

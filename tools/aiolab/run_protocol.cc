@@ -109,6 +109,7 @@ absl::Status ParseField(absl::string_view key, const std::string& value, RunConf
     const absl::Status status = value.empty() ? absl::OkStatus() : ParseSimfsSpec(value).status();
     return status.ok() ? ParseText(value, config.simfs) : WrongValue(value, status.message());
   }
+  if (key == "fault_rules") return ParseText(value, config.fault_rules);
   if (key == "trace_path") return ParsePath(value, /*required=*/false, config.trace_path);
   if (key == "replay_path") return ParsePath(value, /*required=*/false, config.replay_path);
   if (key == "run_dir") return ParsePath(value, /*required=*/true, config.run_dir);
@@ -129,6 +130,7 @@ std::vector<std::pair<std::string, std::string>> Fields(const RunConfig& config)
       {"replay_path", config.replay_path},
       {"seeded_bug", config.seeded_bug},
       {"simfs", config.simfs},
+      {"fault_rules", config.fault_rules},
       {"run_dir", config.run_dir},
   };
 }

@@ -58,6 +58,7 @@ struct RunConfig {
   std::string replay_path;   // absolute
   std::string seeded_bug;    // the name of a deliberate bug, or empty
   std::string simfs;         // as ParseSimfsSpec takes it; empty: every file is the host's
+  std::string fault_rules;   // as ParseFaultRules() takes them, or empty
   std::string run_dir;       // absolute
 
   friend bool operator==(const RunConfig&, const RunConfig&) = default;
@@ -91,6 +92,16 @@ struct SimfsReport {
   friend bool operator==(const SimfsReport&, const SimfsReport&) = default;
 };
 
+// What became of one fault rule in one process, or in all of them.
+struct FaultHits {
+  std::string rule;
+  uint64_t occasions = 0;  // that fitted its filter
+  uint64_t hits = 0;
+  std::string unfired_because;  // for a rule without a hit: why, in words; else empty
+
+  friend bool operator==(const FaultHits&, const FaultHits&) = default;
+};
+
 // What one process did. It holds no pid and no address, so that two runs of one token give the same report, except for
 // real_time_ns.
 struct RunReport {
@@ -109,6 +120,7 @@ struct RunReport {
   std::vector<std::string> not_replayable_because;  // empty if replayable
   std::vector<std::string> findings;                // each may have several lines
   std::vector<std::string> warnings;                // what the client should know about how it was run
+  std::vector<FaultHits> faults;                    // one for each rule
   std::string token;                                // to replay this process, or
   std::string token_path;                           // the file that holds it
   std::string trace_path;                           // empty: none was written

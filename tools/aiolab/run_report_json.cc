@@ -70,6 +70,21 @@ class Reader {
     if (!inner.status().ok()) Fail(absl::StrCat("'", key, "': ", inner.status().message()));
   }
 
+  void Read(const char* key, std::vector<FaultHits>& value) {
+    const Json* found = Find(key);
+    if (found == nullptr) return;
+    if (!found->is_array()) return Fail(absl::StrCat("'", key, "' has to be a list of rules"));
+    for (const Json& element : *found) {
+      Reader rule(element);
+      FaultHits& hits = value.emplace_back();
+      rule.Read("rule", hits.rule);
+      rule.Read("occasions", hits.occasions);
+      rule.Read("hits", hits.hits);
+      rule.Read("unfired_because", hits.unfired_because);
+      if (!rule.status().ok()) return Fail(absl::StrCat("'", key, "': ", rule.status().message()));
+    }
+  }
+
   const absl::Status& status() const { return status_; }
 
  private:
@@ -91,6 +106,13 @@ class Reader {
 }  // namespace
 
 std::string RunReportToJson(const RunReport& report) {
+  Json faults = Json::array();
+  for (const FaultHits& hits : report.faults) {
+    faults.push_back({{"rule", hits.rule},
+                      {"occasions", hits.occasions},
+                      {"hits", hits.hits},
+                      {"unfired_because", hits.unfired_because}});
+  }
   const Json json = {
       {"rank", report.rank},
       {"command", report.command},
@@ -111,6 +133,7 @@ std::string RunReportToJson(const RunReport& report) {
       {"not_replayable_because", report.not_replayable_because},
       {"findings", report.findings},
       {"warnings", report.warnings},
+      {"faults", std::move(faults)},
       {"token", report.token},
       {"token_path", report.token_path},
       {"trace_path", report.trace_path},
@@ -140,6 +163,7 @@ absl::StatusOr<RunReport> RunReportFromJson(absl::string_view text) {
   reader.Read("not_replayable_because", report.not_replayable_because);
   reader.Read("findings", report.findings);
   reader.Read("warnings", report.warnings);
+  reader.Read("faults", report.faults);
   reader.Read("token", report.token);
   reader.Read("token_path", report.token_path);
   reader.Read("trace_path", report.trace_path);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel_model/profile.h"
+#include "kernel_model/sim/fault_parser.h"
 #include "kernel_model/sim/replay_token.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
@@ -63,6 +64,7 @@ std::atomic<Phase> phase{Phase::kNew};
 RunConfig* config = nullptr;
 RunIdentity* identity = nullptr;
 std::string* replay_token = nullptr;
+std::vector<FaultRule>* fault_rules = nullptr;  // null: none
 std::atomic<Lab*> lab{nullptr};
 pthread_mutex_t lab_mutex = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t notes_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -77,6 +79,11 @@ std::atomic<bool> has_had_threads{false};
 std::atomic<bool> has_relatives{false};
 std::atomic<bool> is_child{false};  // of fork: what the C library believes is about the parent
 int forks = 0;
+
+// Without fault rules a token is as it was before there were any.
+std::string RulesForToken(const RunConfig& config) {
+  return config.fault_rules.empty() ? config.seeded_bug : absl::StrCat(config.seeded_bug, ";", config.fault_rules);
+}
 
 [[noreturn]] void RefuseRun(absl::string_view why) {
   if (config != nullptr) (void)WriteRefusal(config->run_dir, why);
@@ -94,6 +101,11 @@ void CheckConfig() {
   }
   if (!config->seeded_bug.empty() && FindSeededBug(config->seeded_bug) == nullptr) {
     RefuseRun(absl::StrCat("there is no seeded bug '", config->seeded_bug, "'; there are ", NamesOf(kSeededBugs)));
+  }
+  if (!config->fault_rules.empty()) {
+    absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(config->fault_rules);
+    if (!parsed.ok()) RefuseRun(absl::StrCat("fault rules: ", parsed.status().message()));
+    fault_rules = new std::vector<FaultRule>(*std::move(parsed));
   }
   const absl::StatusOr<std::string> token = ReadReplayToken(*config);
   if (!token.ok()) RefuseRun(token.status().message());
@@ -172,7 +184,7 @@ void Start() {
     ExitNow(kRefusedExitStatus);
   }
   config = new RunConfig(*std::move(parsed));
-  identity = new RunIdentity{config->profile, config->cpus, config->seeded_bug};
+  identity = new RunIdentity{config->profile, config->cpus, RulesForToken(*config)};
   not_replayable = new std::vector<std::string>;
   findings = new std::vector<std::string>;
   warnings = new std::vector<std::string>;
@@ -279,6 +291,7 @@ Lab* NewLab(bool setup) {
   options.trace_sink = mine->sink.get();
   options.host_files = true;
   options.model_files_too = simfs_spec != nullptr;
+  if (fault_rules != nullptr) options.fault_rules = *fault_rules;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
   options.other_threads = [] { return !SingleThreaded(); };
@@ -420,6 +433,9 @@ void WriteReport(int killed_by) {
   report.plugs = stats.plugs;
   report.bios = stats.bios;
   if (simfs_spec != nullptr) AddSimfsTo(*mine, &report);
+  for (const FaultRuleCounts& counts : mine->machine->FaultCounts()) {
+    report.faults.push_back({counts.text, counts.occasions, counts.hits, counts.unfired_because});
+  }
   report.virtual_time_ns = mine->machine->NowNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
   {

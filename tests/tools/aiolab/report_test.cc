@@ -69,6 +69,30 @@ TEST(ReportTest, TheReplayCommandNamesWhatTheTokenDependsOn) {
               HasSubstr("--replay=TOKEN --profile=mainline --cpus=1 --seeded-bug=lost-kick -- fio"));
 }
 
+TEST(ReportTest, ARuleThatNeverStruckInAnyProcessIsAWarning) {
+  RankFiles one = RankWithReport(1);
+  RankFiles two = RankWithReport(2);
+  one.report.faults = {{"any", 5, 1, ""}, {"submit=nth(9):eagain", 3, 0, "its turn did not come in 3 occasions"}};
+  two.report.faults = {{"any", 2, 0, "why"}, {"submit=nth(9):eagain", 1, 0, "its turn did not come in 1 occasion"}};
+  RunOutcome outcome = OutcomeOf({one, two});
+  outcome.config.fault_rules = "any,submit=nth(9):eagain";
+  EXPECT_THAT(TextReport(outcome),
+              AllOf(HasSubstr("  fault any: struck 1 time in 5 occasions\n"),
+                    HasSubstr("  fault any: struck 1 time in 7 occasions\n"),
+                    HasSubstr("WARNING: the fault rule submit=nth(9):eagain never struck: its turn did not come"),
+                    Not(HasSubstr("WARNING: the fault rule any"))));
+  const nlohmann::json json = nlohmann::json::parse(JsonReport(outcome));
+  EXPECT_EQ(json["totals"]["faults"][0]["hits"], 1);
+  EXPECT_EQ(json["processes"][1]["faults"][1]["occasions"], 1);
+  EXPECT_EQ(json["config"]["fault_rules"], "any,submit=nth(9):eagain");
+}
+
+TEST(ReportTest, TheReplayCommandNamesTheFaultRules) {
+  RunOutcome outcome = OutcomeOf({RankWithReport(1)});
+  outcome.config.fault_rules = "complete=1in(5):eio";
+  EXPECT_THAT(TextReport(outcome), HasSubstr("--replay=TOKEN '--fault=complete=1in(5):eio' -- fio"));
+}
+
 TEST(ReportTest, ARunThatCannotBeReplayedSaysWhy) {
   RankFiles files = RankWithReport(1);
   files.report.replayable = false;

@@ -37,10 +37,10 @@ TEST_F(RunFlagsTest, DefaultsAreThoseOfTheProtocol) {
 }
 
 TEST_F(RunFlagsTest, EveryFlagIsTaken) {
-  const absl::StatusOr<RunOptions> options =
-      ParseRunArguments({"--seed=18446744073709551615", "--profile", "mainline", "-cpus=7", "--clock=host",
-                         "--trace=text:a:b", "--report=json", "--seeded_bug=lost-kick",
-                         "--simfs=/data/:disk=hdd,size=2M", "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
+  const absl::StatusOr<RunOptions> options = ParseRunArguments(
+      {"--seed=18446744073709551615", "--profile", "mainline", "-cpus=7", "--clock=host", "--trace=text:a:b",
+       "--report=json", "--seeded_bug=lost-kick", "--simfs=/data/:disk=hdd,size=2M", "--fault=any", "--fault",
+       "submit=nth(1):eagain", "--fault-file=f", "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->seed, 18446744073709551615u);
   EXPECT_EQ(options->profile, "mainline");
@@ -50,8 +50,16 @@ TEST_F(RunFlagsTest, EveryFlagIsTaken) {
   EXPECT_TRUE(options->json);
   EXPECT_EQ(options->seeded_bug, "lost-kick");
   EXPECT_EQ(options->simfs, "/data:disk=hdd,size=2M");
+  EXPECT_THAT(options->faults, ElementsAre("any", "submit=nth(1):eagain"));
+  EXPECT_EQ(options->fault_file, "f");
   EXPECT_EQ(options->preload_library, "x.so");
   EXPECT_THAT(options->client, ElementsAre("fio", "--seed=3", "--"));
+}
+
+TEST_F(RunFlagsTest, AMistakeInAFaultRuleIsNamedWithItsColumn) {
+  EXPECT_EQ(ErrorFor({"--fault=submit=nth(2):shrot(1)"}),
+            "--fault: column 15: there is no fault 'shrot'; did you mean short?; at submit it can be short, eagain, "
+            "enosys, delay, release\n  submit=nth(2):shrot(1)\n                ^");
 }
 
 TEST_F(RunFlagsTest, TheLastOfAFlagWins) { EXPECT_EQ(ParseRunArguments({"--seed=1", "--seed=9"}).value().seed, 9u); }
@@ -114,7 +122,7 @@ TEST_F(RunFlagsTest, HelpNamesEveryFlagButTheOneForDevelopers) {
   for (const FlagHelp& flag : RunFlagHelp()) usages += flag.usage + " ";
   EXPECT_EQ(usages,
             "--seed=N --profile=NAME --cpus=N|host --clock=virtual|host --trace=text:FILE --report=text|json "
-            "--replay=TOKEN|@FILE --simfs=PREFIX[:OPTION,...] --seeded-bug=NAME ");
+            "--replay=TOKEN|@FILE --simfs=PREFIX[:OPTION,...] --seeded-bug=NAME --fault=RULES --fault-file=PATH ");
 }
 
 }  // namespace

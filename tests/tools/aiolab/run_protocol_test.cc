@@ -32,6 +32,7 @@ RunConfig FullConfig() {
   config.replay_path = "/tmp/token";
   config.seeded_bug = "lost-kick";
   config.simfs = "/data:disk=hdd,size=2M,cache=off";
+  config.fault_rules = "complete[path=/a b&c]=nth(1):short(512)->eio";
   config.run_dir = "/tmp/aiolab-run.x y";
   return config;
 }
@@ -174,6 +175,7 @@ RunReport FullReport(int rank) {
   report.real_time_ns = 6;
   report.replayable = false;
   report.not_replayable_because = {"two threads", "host clock"};
+  report.faults = {{"any", 18446744073709551615u, 2, ""}, {"submit=nth(9):eagain", 3, 0, "its turn did not come"}};
   report.findings = {"a hang\n  task 1 waits for the ring"};
   report.token = "ABC";
   report.token_path = "/t/token";

@@ -1,0 +1,309 @@
+// When the engine lets a rule strike.
+#include "kernel_model/sim/fault_rules.h"
+
+#include <errno.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernel_model/sim/fault_parser.h"
+#include "uapi/aio_abi.h"
+
+namespace aiolab {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class FaultRulesTest : public testing::Test {
+ protected:
+  int Add(absl::string_view text) {
+    auto rules = ParseFaultRules(text, {.released_by_test = true});
+    EXPECT_TRUE(rules.ok()) << rules.status().message();
+    int id = 0;
+    for (FaultRule& rule : *rules) id = engine_.Add(std::move(rule));
+    return id;
+  }
+  // As a client that has something outstanding.
+  Fault Ask(FaultSite site, FaultPoint point = {}) {
+    point.others = true;
+    return engine_.Ask(site, kAllFaultKinds, point, now_ns_, step_);
+  }
+  // At which of `occasions` io_submits of 8 iocbs a rule struck, from 1.
+  std::vector<int> Strikes(int occasions, FaultSite site = FaultSite::kSubmit) {
+    std::vector<int> strikes;
+    FaultPoint point;
+    point.size = 8;
+    point.others = true;
+    for (int i = 1; i <= occasions; ++i) {
+      if (Ask(site, point)) strikes.push_back(i);
+    }
+    return strikes;
+  }
+  static FaultPoint Request(uint16_t op, int64_t off = 0, uint64_t size = 4096) {
+    FaultPoint point;
+    point.op = op;
+    point.off = off;
+    point.size = size;
+    return point;
+  }
+
+  SeededChooser chooser_{7};
+  FaultEngine engine_{chooser_};
+  int64_t now_ns_ = 0;
+  uint64_t step_ = 0;
+};
+
+TEST_F(FaultRulesTest, WithoutARuleNothingIsArmed) {
+  EXPECT_FALSE(engine_.any_armed());
+  const int rule = Add("submit=always:eagain");
+  EXPECT_TRUE(engine_.armed(FaultSite::kSubmit));
+  EXPECT_FALSE(engine_.armed(FaultSite::kComplete));
+  engine_.Remove(rule);
+  EXPECT_FALSE(engine_.any_armed());
+}
+
+TEST_F(FaultRulesTest, AlwaysStrikesEveryTime) {
+  Add("submit=always:eagain");
+  EXPECT_THAT(Strikes(3), ElementsAre(1, 2, 3));
+}
+
+TEST_F(FaultRulesTest, NthStrikesOnce) {
+  Add("submit=nth(3):eagain");
+  EXPECT_THAT(Strikes(9), ElementsAre(3));
+}
+
+TEST_F(FaultRulesTest, EveryStrikesAgainAndAgain) {
+  Add("submit=every(3):eagain");
+  EXPECT_THAT(Strikes(9), ElementsAre(3, 6, 9));
+}
+
+TEST_F(FaultRulesTest, AfterStrikesFromThenOn) {
+  Add("submit=after(3):eagain");
+  EXPECT_THAT(Strikes(6), ElementsAre(4, 5, 6));
+}
+
+TEST_F(FaultRulesTest, BetweenStrikesInARange) {
+  Add("submit=between(2,4):eagain");
+  EXPECT_THAT(Strikes(6), ElementsAre(2, 3, 4));
+}
+
+TEST_F(FaultRulesTest, TimesIsALimit) {
+  Add("submit=every(2) x2:eagain");
+  EXPECT_THAT(Strikes(9), ElementsAre(2, 4));
+}
+
+TEST_F(FaultRulesTest, ABurstStrikesSeveralTimesInARow) {
+  Add("submit=every(4) x2:eagain(x3)");
+  EXPECT_THAT(Strikes(12), ElementsAre(4, 5, 6, 8, 9, 10));
+}
+
+TEST_F(FaultRulesTest, AtTimeStrikesAtTheFirstOccasionFromThen) {
+  Add("submit=at(10us):eagain");
+  now_ns_ = 9'999;
+  EXPECT_FALSE(Ask(FaultSite::kSubmit));
+  now_ns_ = 10'500;
+  EXPECT_TRUE(Ask(FaultSite::kSubmit));
+  EXPECT_FALSE(Ask(FaultSite::kSubmit));
+}
+
+TEST_F(FaultRulesTest, AtStepStrikesAtTheFirstOccasionFromThen) {
+  Add("submit=at(step 41):eagain");
+  step_ = 40;
+  EXPECT_FALSE(Ask(FaultSite::kSubmit));
+  step_ = 44;
+  EXPECT_TRUE(Ask(FaultSite::kSubmit));
+  EXPECT_FALSE(Ask(FaultSite::kSubmit));
+}
+
+// The shares are those of the rule within a wide margin, and each decision is in the recording.
+TEST_F(FaultRulesTest, ChancesAreQuestionsToTheChooser) {
+  Add("submit=1in(10):eagain");
+  const size_t strikes = Strikes(2000).size();
+  EXPECT_GT(strikes, 140);
+  EXPECT_LT(strikes, 260);
+  EXPECT_EQ(chooser_.recording().answers.size(), 2000);
+
+  Add("cancel=pct(2.5):einval");
+  const size_t percent = Strikes(4000, FaultSite::kCancel).size();
+  EXPECT_GT(percent, 60);
+  EXPECT_LT(percent, 140);
+
+  // The recording alone gives the same strikes again.
+  ReplayChooser replay(chooser_.recording(), [](const std::string& why) { ADD_FAILURE() << why; });
+  FaultEngine again(replay);
+  again.Add(ParseFaultRules("submit=1in(10):eagain")->front());
+  size_t replayed = 0;
+  FaultPoint point;
+  point.others = true;
+  for (int i = 0; i < 2000; ++i) {
+    if (again.Ask(FaultSite::kSubmit, kAllFaultKinds, point, 0, 0)) ++replayed;
+  }
+  EXPECT_EQ(replayed, strikes);
+}
+
+TEST_F(FaultRulesTest, AFilterCountsOnlyWhatFits) {
+  const int rule = Add("complete[op=write,off=4096..8191]=nth(2):eio");
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD, 4096)));
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE, 0)));
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE, 8192)));
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE, 0, 4097)));
+  EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITEV, 8191)));
+  EXPECT_EQ(engine_.counts(rule).occasions, 2);
+}
+
+TEST_F(FaultRulesTest, EveryFilterTells) {
+  const struct {
+    const char* filter;
+    void (*fit)(FaultPoint& point);
+  } cases[] = {
+      {"fd=5", [](FaultPoint& point) { point.fd = 5; }},
+      {"path=/tmp/*.db", [](FaultPoint& point) { point.path = "/tmp/a/b.db"; }},
+      {"open=2", [](FaultPoint& point) { point.open = 2; }},
+      {"size=512..1k", [](FaultPoint& point) { point.size = 1024; }},
+      {"ctx=3", [](FaultPoint& point) { point.ctx = 3; }},
+      {"task=client/2", [](FaultPoint& point) { point.task = "client/2"; }},
+      {"rwf=nowait", [](FaultPoint& point) { point.rwf = RWF_NOWAIT | RWF_DSYNC; }},
+  };
+  for (const auto& tested : cases) {
+    const int rule = Add(std::string("complete[") + tested.filter + "]=always:eio");
+    FaultPoint point = Request(IOCB_CMD_PREAD);
+    point.path = "/tmp/other";
+    point.task = "client/1";
+    EXPECT_FALSE(Ask(FaultSite::kComplete, point)) << tested.filter;
+    tested.fit(point);
+    EXPECT_TRUE(Ask(FaultSite::kComplete, point)) << tested.filter;
+    engine_.Remove(rule);
+  }
+}
+
+// What cannot happen to a request is no occasion: a read does not run out of space.
+TEST_F(FaultRulesTest, WhatCannotHappenIsNoOccasion) {
+  const int rule = Add("complete=nth(1):enospc");
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)));
+  EXPECT_THAT(engine_.counts(rule).unfired_because, HasSubstr("it can happen to none of them"));
+  EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)));
+}
+
+TEST_F(FaultRulesTest, ShortIsShorterThanTheOccasion) {
+  Add("complete=always:short(512)");
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD, 0, 512)));
+  EXPECT_EQ(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD, 0, 513)).n, 512);
+  Add("getevents=always:short");
+  for (int i = 0; i < 50; ++i) {
+    FaultPoint point;
+    point.size = 4;
+    const uint64_t n = Ask(FaultSite::kGetevents, point).n;
+    EXPECT_GE(n, 1);
+    EXPECT_LE(n, 3);
+  }
+}
+
+TEST_F(FaultRulesTest, AShortDirectTransferIsOfWholeSectors) {
+  Add("complete=always:short");
+  std::set<uint64_t> lengths;
+  for (int i = 0; i < 200; ++i) {
+    FaultPoint direct = Request(IOCB_CMD_PWRITE);
+    direct.direct = true;
+    lengths.insert(Ask(FaultSite::kComplete, direct).n);
+  }
+  EXPECT_THAT(lengths, ElementsAre(512, 1024, 1536, 2048, 2560, 3072, 3584));
+}
+
+TEST_F(FaultRulesTest, AChainGoesOnWhenAStepHasStruck) {
+  Add("complete[op=write]=nth(2):short(512)->enospc->cancel=nth(1):einval");
+  EXPECT_FALSE(Ask(FaultSite::kCancel));
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)));
+  EXPECT_EQ(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)).kind, FaultKind::kShort);
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)));
+  EXPECT_EQ(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)).error, ENOSPC);
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)));
+  EXPECT_EQ(Ask(FaultSite::kCancel).error, EINVAL);
+  EXPECT_FALSE(Ask(FaultSite::kCancel));
+}
+
+// Two rules that are due at once: the first strikes, and the second at the next occasion, so that neither is lost.
+TEST_F(FaultRulesTest, ARuleWhoseTurnIsTakenStrikesNext) {
+  Add("submit=nth(2):eagain,submit=nth(2):enosys");
+  EXPECT_FALSE(Ask(FaultSite::kSubmit));
+  EXPECT_EQ(Ask(FaultSite::kSubmit).error, EAGAIN);
+  EXPECT_EQ(Ask(FaultSite::kSubmit).error, ENOSYS);
+  EXPECT_FALSE(Ask(FaultSite::kSubmit));
+}
+
+TEST_F(FaultRulesTest, ABadSectorStaysBad) {
+  Add("complete[off=4096]=nth(1):bad-sector");
+  EXPECT_EQ(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD, 4096)).error, EIO);
+  EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD, 4096, 512)));
+  EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE, 0, 8192)));
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD, 4608, 512)));
+}
+
+TEST_F(FaultRulesTest, ASpikeDelaysEverythingUntilItIsOver) {
+  Add("complete=nth(2):spike(1ms)");
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)));
+  now_ns_ = 500;
+  EXPECT_EQ(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)).until_ns, 1'000'500);
+  now_ns_ = 900'000;
+  EXPECT_EQ(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)).until_ns, 1'000'500);
+  now_ns_ = 1'000'500;
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)));
+}
+
+TEST_F(FaultRulesTest, DelaysKeepToTheirDistribution) {
+  Add("complete[op=read]=always:delay(uniform 1ms 3ms),complete[op=write]=always:delay(exp 2ms)");
+  int64_t sum_ns = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const int64_t uniform_ns = Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)).delay_ns;
+    EXPECT_GE(uniform_ns, 1'000'000);
+    EXPECT_LE(uniform_ns, 3'000'000);
+    sum_ns += Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)).delay_ns;
+  }
+  EXPECT_GT(sum_ns / 1000, 1'800'000);
+  EXPECT_LT(sum_ns / 1000, 2'200'000);
+}
+
+TEST_F(FaultRulesTest, AnyPlacesAsManyFaultsAsItSays) {
+  Add("any(x2)");
+  EXPECT_TRUE(engine_.armed(FaultSite::kSubmit));
+  EXPECT_TRUE(engine_.armed(FaultSite::kGetevents));
+  size_t strikes = 0;
+  for (int i = 0; i < 2000; ++i) strikes += Strikes(1).size();
+  EXPECT_EQ(strikes, 2);
+  EXPECT_FALSE(engine_.any_armed());
+}
+
+// An exhaustive search sees one question an occasion: nothing, or one of the faults that fit.
+TEST_F(FaultRulesTest, AnyAsksOneQuestionWhoseZeroIsNoFault) {
+  Add("any:hard");
+  FaultPoint read = Request(IOCB_CMD_PREAD);
+  Ask(FaultSite::kComplete, read);
+  ASSERT_EQ(chooser_.recording().sites.size(), 1);
+  EXPECT_EQ(chooser_.recording().sites[0].kind, Choice::kPlace);
+  EXPECT_EQ(chooser_.recording().sites[0].count, 2);  // no fault, eio
+  Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE));
+  ASSERT_EQ(chooser_.recording().sites.size(), 2);
+  EXPECT_EQ(chooser_.recording().sites[1].count, 3);  // no fault, eio, enospc
+}
+
+TEST_F(FaultRulesTest, ARuleThatNeverStruckSaysWhy) {
+  const int no_op = Add("complete[op=fsync]=nth(1):eio");
+  const int too_late = Add("complete=nth(5):eio");
+  Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD));
+  EXPECT_EQ(engine_.counts(no_op).unfired_because, "nothing that fits it was there");
+  EXPECT_EQ(engine_.counts(too_late).unfired_because, "its turn did not come in 1 occasion");
+}
+
+TEST_F(FaultRulesTest, AGlobFitsAllOfTheText) {
+  EXPECT_TRUE(FaultGlobMatches("/tmp/*.db", "/tmp/x/y.db"));
+  EXPECT_FALSE(FaultGlobMatches("/tmp/*.db", "/tmp/x.dbx"));
+  EXPECT_TRUE(FaultGlobMatches("*a*b", "xxaxbb"));
+  EXPECT_FALSE(FaultGlobMatches("?", ""));
+  EXPECT_TRUE(FaultGlobMatches("**", ""));
+}
+
+}  // namespace
+}  // namespace aiolab
