@@ -22,6 +22,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tools/preload/clock.h"
+#include "tools/preload/notes.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/simfs.h"

@@ -24,6 +24,7 @@
 #include "tools/aiolab/trace_file.h"
 #include "tools/preload/clock.h"
 #include "tools/preload/death.h"
+#include "tools/preload/notes.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/scoped_mutex.h"
 #include "tools/preload/signals.h"
@@ -67,10 +68,6 @@ std::string* replay_token = nullptr;
 std::vector<FaultRule>* fault_rules = nullptr;  // null: none
 std::atomic<Lab*> lab{nullptr};
 pthread_mutex_t lab_mutex = PTHREAD_MUTEX_INITIALIZER;
-pthread_mutex_t notes_mutex = PTHREAD_MUTEX_INITIALIZER;
-std::vector<std::string>* not_replayable = nullptr;
-std::vector<std::string>* findings = nullptr;
-std::vector<std::string>* warnings = nullptr;
 SimfsSpec* simfs_spec = nullptr;  // null: no --simfs
 
 // A page that reads as zeros in a child with its own memory, however it was made.
@@ -133,15 +130,12 @@ void KeepFilesInChild(Lab& mine) {
 void BecomeChild() {
   const int64_t now_ns = Me().last_clock_ns;
   pthread_mutex_init(&lab_mutex, nullptr);
-  pthread_mutex_init(&notes_mutex, nullptr);
+  ForgetNotes();
   if (Lab* const mine = lab.load(); mine != nullptr && simfs_spec != nullptr) {
     KeepFilesInChild(*mine);
   } else if (lab.exchange(nullptr) != nullptr) {
     ++forks;
   }
-  not_replayable->clear();
-  findings->clear();
-  warnings->clear();
   has_had_threads = false;
   has_relatives = true;
   is_child = true;
@@ -185,9 +179,6 @@ void Start() {
   }
   config = new RunConfig(*std::move(parsed));
   identity = new RunIdentity{config->profile, config->cpus, RulesForToken(*config)};
-  not_replayable = new std::vector<std::string>;
-  findings = new std::vector<std::string>;
-  warnings = new std::vector<std::string>;
   if (!config->simfs.empty()) {
     simfs_spec = new SimfsSpec(*ParseSimfsSpec(config->simfs));  // ParseRunConfig has looked at it
     absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", config->simfs);
@@ -393,23 +384,6 @@ bool ThreadInModel() {
 
 bool OwnsMemory() { return owner_pid != nullptr && owner_pid->load() == RawSyscall(__NR_getpid); }
 
-void NotReplayable(const std::string& why) {
-  const ScopedMutex lock(notes_mutex);
-  if (std::find(not_replayable->begin(), not_replayable->end(), why) == not_replayable->end()) {
-    not_replayable->push_back(why);
-  }
-}
-
-void AddFinding(const std::string& finding) {
-  const ScopedMutex lock(notes_mutex);
-  if (std::find(findings->begin(), findings->end(), finding) == findings->end()) findings->push_back(finding);
-}
-
-void AddWarning(const std::string& warning) {
-  const ScopedMutex lock(notes_mutex);
-  if (std::find(warnings->begin(), warnings->end(), warning) == warnings->end()) warnings->push_back(warning);
-}
-
 bool HasReport() {
   const Lab* mine = lab.load();
   return mine != nullptr && mine->rank != 0;
@@ -438,12 +412,10 @@ void WriteReport(int killed_by) {
   }
   report.virtual_time_ns = mine->machine->NowNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
-  {
-    const ScopedMutex lock(notes_mutex);
-    report.not_replayable_because = *not_replayable;
-    report.findings = *findings;
-    report.warnings = *warnings;
-  }
+  Notes notes = NotesSoFar();
+  report.not_replayable_because = std::move(notes.not_replayable);
+  report.findings = std::move(notes.findings);
+  report.warnings = std::move(notes.warnings);
   report.replayable = report.not_replayable_because.empty();
   report.token = EncodeReplayToken(*identity, mine->chooser->recording());
   if (report.token.size() > kTokenInReportMax) {

@@ -58,11 +58,6 @@ void FinishForDeath(int signal, bool exit_aio);
 // There will be a report of this process.
 bool HasReport();
 
-// Adds to the reasons why the run cannot be replayed, and to the findings.
-void NotReplayable(const std::string& why);
-void AddFinding(const std::string& finding);
-// What the client should know about how it was run.
-void AddWarning(const std::string& warning);
 // `killed_by`: the signal that is about to end the process, if one is.
 void WriteReport(int killed_by = 0);
 

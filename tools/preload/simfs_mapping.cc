@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "tools/preload/notes.h"
 #include "tools/preload/process.h"
 #include "tools/preload/simfs.h"
 

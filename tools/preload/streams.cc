@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "tools/preload/file_calls.h"
+#include "tools/preload/notes.h"
 #include "tools/preload/process.h"
 
 namespace aiolab::preload {

@@ -9,6 +9,7 @@
 
 #include "tools/preload/clock.h"
 #include "tools/preload/death.h"
+#include "tools/preload/notes.h"
 #include "tools/preload/process.h"
 #include "tools/preload/real_functions.h"
 #include "tools/preload/thread_state.h"
