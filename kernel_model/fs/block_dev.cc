@@ -59,7 +59,7 @@ ssize_t blkdev_read_iter(kiocb* iocb, iov_iter* to) {
 ssize_t blkdev_write_iter(kiocb* iocb, iov_iter* from) {
   const loff_t size = iocb->ki_filp->f_inode->i_size;
   if (from->count == 0) return 0;
-  if ((iocb->ki_flags & IOCB_APPEND) != 0 && from->done == 0) iocb->ki_pos = size;
+  iocb->ki_flags &= ~IOCB_APPEND;  // a device has no end that could move
   if (iocb->ki_pos >= size) return from->done == 0 ? -ENOSPC : 0;
   if ((iocb->ki_flags & (IOCB_NOWAIT | IOCB_DIRECT)) == IOCB_NOWAIT) return -EOPNOTSUPP;
   const auto left = static_cast<uint64_t>(size - iocb->ki_pos);
