@@ -77,6 +77,11 @@ void filemap_read_folio(address_space& mapping, kiocb* iocb, uint64_t index) {
   mapping.read_folios(mapping, index, 1, /*ahead=*/false, iocb->ki_id);
 }
 
+void force_page_cache_ra(address_space& mapping, file* filp, uint64_t index, uint64_t nr) {
+  kiocb iocb;  // of nobody
+  do_page_cache_ra(mapping, &iocb, index, std::min(nr, LargestWindow(filp->f_ra, nr)), 0);
+}
+
 void page_cache_sync_ra(address_space& mapping, kiocb* iocb, uint64_t index, uint64_t req_count) {
   file& filp = *iocb->ki_filp;
   file_ra_state& ra = filp.f_ra;
