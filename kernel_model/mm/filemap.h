@@ -206,8 +206,8 @@ void invalidate_mapping_pages(address_space& mapping);
 ssize_t filemap_read(kiocb* iocb, iov_iter* iter, address_space& mapping);
 ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping);
 
-// `nr` pages from `first` have come: whoever waits for one is woken.
-void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr);
+// `nr` pages from `first` have come, or cannot be read: whoever waits for one is woken, and told.
+void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr, bool success);
 
 }  // namespace aiolab
 
