@@ -27,19 +27,6 @@ HostSyscalls& Host() {
   return host;
 }
 
-// What a client sees of an interrupted call. The kernel would start some of them again; see DIFFERENCES.md.
-long WithoutRestart(long result) {
-  switch (result) {
-    case -ERESTARTSYS:
-    case -ERESTARTNOINTR:
-    case -ERESTARTNOHAND:
-    case -ERESTART_RESTARTBLOCK:
-      return -EINTR;
-    default:
-      return result;
-  }
-}
-
 // One system call of the model. The signals that it sent are delivered behind it, when the thread is outside.
 template <typename Call>
 long Syscall(Machine& machine, const char* name, Call call) {

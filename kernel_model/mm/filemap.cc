@@ -126,8 +126,10 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
         last = std::min(last, (static_cast<uint64_t>(size) - 1) >> kPageShift);
       }
       if (ReadHasFailed(iocb, mapping, first)) return moved > 0 ? moved : -EIO;
-      if ((iocb->ki_flags & IOCB_NOWAIT) != 0) return moved > 0 ? moved : -EAGAIN;
-      StartReading(iocb, mapping, first, last);
+      const bool may_not_wait = (iocb->ki_flags & IOCB_NOWAIT) != 0;
+      // A read that may not wait for its pages has them read all the same: the next one finds them.
+      if (!may_not_wait || direction == Direction::kRead) StartReading(iocb, mapping, first, last);
+      if (may_not_wait) return moved > 0 ? moved : -EAGAIN;
       const int error = WaitForPage(iocb, mapping, first);
       if (error == -EIOCBRETRY) return error;
       if (error != 0) return moved > 0 ? moved : error;

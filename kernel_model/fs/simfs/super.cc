@@ -89,7 +89,7 @@ int simfs_sync_fs(super_block& sb, int wait) {
     });
     if (fs.journal.error() != 0) return -EIO;
   }
-  const int error = FlushAndWait(fs.bdev);
+  const int error = blkdev_issue_flush(fs.bdev);
   return result != 0 ? result : error;
 }
 

@@ -327,6 +327,15 @@ TEST(BlockDevTest, ADirectWriteHasToBeAligned) {
   EXPECT_EQ(rig.kernel().pwrite64(static_cast<int>(fd), buffer, 100, 512), -EINVAL);
 }
 
+// Neither the end of a file nor the limit of its size means anything here (seen on a loop device).
+TEST(BlockDevTest, AnAppendingWriteGoesWhereItIsSent) {
+  SimfsRig rig;
+  const long fd = rig.Open("/data/dev0", O_RDWR | O_APPEND);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(rig.Write(fd, "hello", 4096), 5);
+  EXPECT_EQ(rig.Contents("/data/dev0").substr(4096, 5), "hello");
+}
+
 TEST(BlockDevTest, ZerooutAndDiscardMakeZeros) {
   SimfsRig rig;
   const long fd = rig.Open("/data/dev0", O_RDWR);
