@@ -111,6 +111,7 @@ const file_operations kFileOperations = {
     .llseek = simfs_llseek,
     .open = simfs_open,
     .fallocate = simfs_fallocate,
+    .fadvise = generic_fadvise,
 };
 
 }  // namespace aiolab::simfs

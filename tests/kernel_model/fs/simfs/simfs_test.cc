@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "kernel_model/drivers/block/sim_disk.h"
 #include "tests/kernel_model/fs/simfs/simfs_rig.h"
 
 namespace aiolab {
@@ -209,6 +208,67 @@ TEST(SimfsTest, BeyondTheLargestFileIsEfbig) {
   EXPECT_EQ(rig.Write(fd, "x", kMax), -EFBIG);
   EXPECT_EQ(rig.Truncate(fd, kMax + 1), -EFBIG);
   EXPECT_EQ(rig.Truncate(fd, kMax), 0);
+}
+
+// ---- Advice. Method: what a read asks the disk for says what is in memory.
+
+uint64_t RequestsOfRead(SimfsRig& rig, long fd, loff_t offset) {
+  const uint64_t before = rig.machine().kernel().stats.requests;
+  char byte;
+  EXPECT_EQ(rig.kernel().pread64(static_cast<int>(fd), &byte, 1, offset), 1);
+  return rig.machine().kernel().stats.requests - before;
+}
+
+TEST(FadviseTest, WhatIsNotNeededLeavesMemoryInWholePages) {
+  SimfsRig rig;
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 4 * 4096)), 4 * 4096);
+  EXPECT_EQ(rig.Sync(), 0);
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 100, 2 * 4096, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 4096), 1);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 2 * 4096), 0);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 1);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 3 * 4096), 1);
+}
+
+TEST(FadviseTest, WhatIsDirtyStaysAndIsWritten) {
+  SimfsRig rig;
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 4096)), 4096);
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 0);
+  rig.Sleep(100'000'000);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 1);
+}
+
+TEST(FadviseTest, WhatWillBeNeededIsReadAtOnce) {
+  SimfsRig rig;
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 64 * 4096)), 64 * 4096);
+  EXPECT_EQ(rig.Sync(), 0);
+  rig.machine().DropCaches();
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_WILLNEED), 0);
+  rig.Sleep(100'000'000);
+  for (loff_t page : {0, 20, 63}) EXPECT_EQ(RequestsOfRead(rig, fd, page * 4096), 0) << page;
+}
+
+TEST(FadviseTest, ARandomReaderGetsNoMoreThanItAsksFor) {
+  SimfsRig rig;
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 64 * 4096)), 64 * 4096);
+  EXPECT_EQ(rig.Sync(), 0);
+  rig.machine().DropCaches();
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 1);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 4096), 1);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_NORMAL), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 2 * 4096), 1);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 3 * 4096), 0);
 }
 
 // ---- The disk without a file system.
