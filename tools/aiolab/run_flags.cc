@@ -242,7 +242,8 @@ ABSL_FLAG(
     "Files under PREFIX live on a simulated disk, in the client's own memory. Everything else stays the host's. "
     "Options: from=DIR, what is there at first (nothing); to=DIR, where it goes when the first process that "
     "looked there ends by itself (nowhere; the same DIR as from= keeps it from run to run); size=N[K|M|G|T] (1G), "
-    "disk=nvme|ssd|hdd|ram (nvme), and what else a disk has: depth, cache, lbs, read, write, .... A program "
+    "disk=nvme|ssd|hdd|ram (nvme), error-model=ext4-ordered|ext4-data|xfs|btrfs, what a failed write-back leaves "
+    "behind (ext4-ordered), and what else a disk has: depth, cache, lbs, read, write, .... A program "
     "that the client executes does not see them, and a forked child has a copy of its own.");
 ABSL_FLAG(
     aiolab::FaultFlag, fault, {},

@@ -1,11 +1,15 @@
 #include "tools/aiolab/simfs_spec.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
 #include "kernel_model/fs/simfs/format.h"
+#include "kernel_model/fs/simfs/simfs.h"
+#include "kernel_model/sim/nearest_word.h"
 
 namespace aiolab {
 namespace {
@@ -27,6 +31,17 @@ absl::StatusOr<std::string> ParsePrefix(absl::string_view text) {
   return prefix;
 }
 
+absl::Status CheckErrorModel(const std::string& name) {
+  simfs::ErrorModel model;
+  if (simfs::FindErrorModel(name, &model)) return absl::OkStatus();
+  const std::vector<std::string> names = {"ext4-ordered", "ext4-data", "xfs", "btrfs"};
+  const std::string nearest = NearestWord(name, names);
+  return absl::InvalidArgumentError(absl::StrCat("there is no error model \"", name, "\"; ",
+                                                 nearest.empty()
+                                                     ? absl::StrCat("there are ", absl::StrJoin(names, ", "))
+                                                     : absl::StrCat("did you mean ", nearest, "?")));
+}
+
 // Fills in the rest. What is no key of ours goes to the disk, whose kind has to come first.
 absl::Status ParseOptions(absl::string_view options, SimfsSpec* spec) {
   std::string preset = "nvme";
@@ -40,6 +55,9 @@ absl::Status ParseOptions(absl::string_view options, SimfsSpec* spec) {
     } else if (key == "from" || key == "to") {
       if (value.empty()) return absl::InvalidArgumentError(absl::StrCat(key, "= names no directory"));
       (key == "from" ? spec->from : spec->to) = value;
+    } else if (key == "error-model") {
+      if (absl::Status status = CheckErrorModel(value); !status.ok()) return status;
+      spec->error_model = value;
     } else {
       has_size |= key == "size";
       absl::StrAppend(&settings, ",", option);
@@ -71,8 +89,11 @@ absl::StatusOr<SimfsSpec> ParseSimfsSpec(absl::string_view text) {
 }
 
 std::string SimfsSpecText(const SimfsSpec& spec) {
-  return absl::StrCat(spec.prefix, ":disk=", spec.disk, spec.from.empty() ? "" : ",from=", spec.from,
-                      spec.to.empty() ? "" : ",to=", spec.to);
+  std::string text = absl::StrCat(spec.prefix, ":disk=", spec.disk);
+  if (!spec.from.empty()) absl::StrAppend(&text, ",from=", spec.from);
+  if (!spec.to.empty()) absl::StrAppend(&text, ",to=", spec.to);
+  if (spec.error_model != SimfsSpec().error_model) absl::StrAppend(&text, ",error-model=", spec.error_model);
+  return text;
 }
 
 }  // namespace aiolab

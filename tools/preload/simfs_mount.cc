@@ -65,7 +65,8 @@ absl::Status Load(Machine& machine, const SimfsSpec& spec) {
 
 absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec) {
   const OwnWork own_work(machine);
-  const absl::Status status = machine.MountSimfs({.path = spec.prefix, .disk = spec.disk});
+  const absl::Status status =
+      machine.MountSimfs({.path = spec.prefix, .disk = spec.disk, .error_model = spec.error_model});
   if (!status.ok()) return status;
   machine.fs().umask = HostUmask();
   mounted = machine.fs().mounts.back()->mnt_sb.get();

@@ -156,6 +156,8 @@ TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
       {"/data:from=/no/such", "from=/no/such: there is no such directory"},
       {"/data:from=" + file, "file: it is a file; it has to be a directory"},
       {"/data:from=", "from= names no directory"},
+      {"/data:error-model=xfd", "there is no error model \"xfd\"; did you mean xfs?"},
+      {"/data:error-model=zfs2020", "there are ext4-ordered, ext4-data, xfs, btrfs"},
       {"/data:to=/no/such", "to=/no/such: it cannot be made: No such file or directory"},
       {"/data:to=" + occupied, ": there are files in it; it has to be new or empty, or that of from="},
       {"/data:from=.,to=.", "to=.: the directory for temporary files, "},
@@ -227,6 +229,24 @@ TEST_F(SimfsTest, FilesThatDoNotFitAreNamed) {
   EXPECT_EQ(run.result.status, 2) << run.result.err;
   EXPECT_THAT(run.result.err, HasSubstr(absl::StrCat(kPrefix, "/large: cannot be written: ENOSPC")));
   EXPECT_THAT(run.result.err, HasSubstr("size=N makes the disk larger"));
+}
+
+// Its first write-back fails. ext4's data mode tells of that one fsync too late, so there is nothing to retry, and
+// nobody writes again.
+TEST_F(SimfsTest, AClientThatRetriesAFailedFsyncLosesItsDataUnderEveryErrorModel) {
+  const auto run = [&](const std::string& model, const char* rewrite) {
+    return Run({absl::StrCat(Flag(), ":error-model=", model), "--fault=bio[op=write,size=16384]=nth(1):eio"},
+               {Client("retries_fsync"), absl::StrCat("--dir=", kPrefix), rewrite});
+  };
+  for (const char* model : {"ext4-ordered", "ext4-data", "xfs", "btrfs"}) {
+    const AiolabRun retried = run(model, "--rewrite=0");
+    EXPECT_EQ(retried.result.status, 1) << model << retried.result.err;
+    EXPECT_THAT(retried.result.err, HasSubstr("block 0 of file 1 is wrong")) << model;
+    const AiolabRun rewritten = run(model, "--rewrite=1");
+    EXPECT_EQ(rewritten.result.status, std::string(model) == "ext4-data" ? 1 : 0) << model << rewritten.result.err;
+  }
+  const AiolabRun none = RunSimulated({Client("retries_fsync"), absl::StrCat("--dir=", kPrefix)});
+  EXPECT_EQ(none.result.out, "retries_fsync: durable after 1 calls of fsync\n") << none.result.err;
 }
 
 TEST_F(SimfsTest, APathThatLeavesThePrefixIsTheHosts) {
