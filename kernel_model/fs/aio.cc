@@ -344,6 +344,7 @@ aio_kiocb* aio_get_req(kioctx* ctx, const char** why) {
   req->rw.ki_waits_for = nullptr;
   req->rw.ki_progress.holds_i_rwsem = false;
   req->rw.ki_progress.page = ~uint64_t{0};
+  req->rw.ki_progress.fault_asked_at = -1;
   req->rw.ki_progress.sync.reset();
   req->ki_nbytes = req->ki_iter.count = 0;
   req->rw.ki_id = ctx->mm->next_request_id++;

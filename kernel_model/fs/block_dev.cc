@@ -174,6 +174,7 @@ constexpr file_operations def_blk_fops = {
     .llseek = blkdev_llseek,
     .open = generic_file_open,
     .ioctl = blkdev_ioctl,
+    .fadvise = generic_fadvise,
 };
 
 constexpr inode_operations kBlockDeviceInodeOperations = {

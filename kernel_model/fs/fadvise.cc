@@ -1,11 +1,10 @@
-// Mirrors: ksys_fadvise64_64 in mm/fadvise.c.
+// Mirrors: mm/fadvise.c.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/syscalls.h"
-#include "kernel_model/mm/filemap.h"
 
 namespace aiolab {
 
@@ -15,9 +14,7 @@ long sys_fadvise64(int fd, loff_t offset, loff_t len, int advice) {
   if (S_ISFIFO(filp->f_inode->i_mode)) return -ESPIPE;
   if (len < 0) return -EINVAL;
   if (advice < POSIX_FADV_NORMAL || advice > POSIX_FADV_NOREUSE) return -EINVAL;
-  // Files whose pages are all that there is of them have none to drop or to read ahead.
-  if (filp->f_inode->i_mapping != nullptr) generic_fadvise(filp.get(), offset, len, advice);
-  return 0;
+  return filp->f_op->fadvise == nullptr ? 0 : filp->f_op->fadvise(filp.get(), offset, len, advice);
 }
 
 }  // namespace aiolab

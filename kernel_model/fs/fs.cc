@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "kernel_model/fs/locks.h"
 #include "kernel_model/kernel/fault_inject.h"
@@ -208,13 +209,14 @@ FaultPoint fault_point(const kiocb& iocb, size_t bytes) {
   return point;
 }
 
-int fault_page(const kiocb& iocb, size_t bytes) {
-  const auto in_page = static_cast<size_t>(iocb.ki_pos) % kPageSize;
-  return -ask_fault(FaultSite::kPage, kAllFaultKinds, fault_point(iocb, std::min(bytes, kPageSize - in_page))).error;
+int fault_page(kiocb* iocb, size_t bytes) {
+  if (std::exchange(iocb->ki_progress.fault_asked_at, iocb->ki_pos) == iocb->ki_pos) return 0;
+  const auto in_page = static_cast<size_t>(iocb->ki_pos) % kPageSize;
+  return -ask_fault(FaultSite::kPage, kAllFaultKinds, fault_point(*iocb, std::min(bytes, kPageSize - in_page))).error;
 }
 
 int vfs_fsync(file* filp, int datasync, fsync_state* state) {
-  if (fault_armed(FaultSite::kFsync) && !state->flush_started) [[unlikely]] {
+  if (fault_armed(FaultSite::kFsync) && !std::exchange(state->fault_asked, true)) [[unlikely]] {
     FaultPoint point;
     point.path = filp->f_name;
     point.open = filp->f_id;

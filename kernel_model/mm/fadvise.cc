@@ -1,7 +1,10 @@
-// Advice, as far as it changes what is cached or read ahead.
+// What a client says it will do with a file, for the page cache.
+//
+// Mirrors: generic_fadvise() in mm/fadvise.c.
+// Differs: POSIX_FADV_NOREUSE is taken and means nothing, as the cache has no order by use.
+#include <errno.h>
 #include <fcntl.h>
 
-#include <algorithm>
 #include <limits>
 
 #include "kernel_model/mm/folio.h"
@@ -9,49 +12,48 @@
 namespace aiolab {
 namespace {
 
-void DropRange(inode& node, loff_t offset, loff_t last_byte) {
-  address_space& mapping = *node.i_mapping;
-  const uint64_t last_page = static_cast<uint64_t>(last_byte) >> kPageShift;
-  mapping.writepages(mapping, static_cast<uint64_t>(offset) >> kPageShift, last_page,
-                     std::numeric_limits<uint64_t>::max(), /*sync=*/false);
-  // A page of which only a part is not needed stays, but for the last one of the file.
-  const uint64_t first = (static_cast<uint64_t>(offset) + kPageSize - 1) >> kPageShift;
-  const uint64_t behind =
-      last_byte == node.i_size - 1 ? last_page + 1 : (static_cast<uint64_t>(last_byte) + 1) >> kPageShift;
-  if (first < behind) invalidate_inode_pages2_range(mapping, first, behind - 1);
+// Starts to write what is dirty, and drops what is clean: a part of a page at either end stays, unless the file ends
+// there.
+void DropRange(address_space& mapping, uint64_t first_byte, uint64_t last_byte) {
+  filemap_fdatawrite(mapping, first_byte >> kPageShift, last_byte >> kPageShift);
+  const uint64_t first = (first_byte + kPageSize - 1) >> kPageShift;
+  uint64_t end = (last_byte >> kPageShift) + 1;
+  const auto size = static_cast<uint64_t>(mapping.host->i_size);
+  if ((last_byte + 1) % kPageSize != 0 && last_byte + 1 != size) --end;
+  if (first < end) invalidate_inode_pages2_range(mapping, first, end - 1);
 }
 
 }  // namespace
 
-void generic_fadvise(file* filp, loff_t offset, loff_t len, int advice) {
-  file_ra_state& ra = filp->f_ra;
-  const uint64_t usual_ra_pages = file_ra_state().ra_pages;
-  loff_t last_byte = 0;
-  if (len == 0 || __builtin_add_overflow(offset, len - 1, &last_byte)) last_byte = MAX_LFS_FILESIZE;
+int generic_fadvise(file* filp, loff_t offset, loff_t len, int advice) {
+  constexpr uint64_t kEndless = std::numeric_limits<loff_t>::max();
+  address_space& mapping = *filp->f_inode->i_mapping;
+  const auto first_byte = static_cast<uint64_t>(offset);
+  const uint64_t end = first_byte + static_cast<uint64_t>(len);
+  const uint64_t last_byte = len == 0 || end > kEndless ? kEndless : end - 1;
   switch (advice) {
     case POSIX_FADV_NORMAL:
-      ra.ra_pages = usual_ra_pages;
+      filp->f_ra.ra_pages = file_ra_state().ra_pages;
       filp->f_mode &= ~FMODE_RANDOM;
-      break;
+      return 0;
     case POSIX_FADV_RANDOM:
       filp->f_mode |= FMODE_RANDOM;
-      break;
+      return 0;
     case POSIX_FADV_SEQUENTIAL:
-      ra.ra_pages = 2 * usual_ra_pages;
+      filp->f_ra.ra_pages = file_ra_state().ra_pages * 2;
       filp->f_mode &= ~FMODE_RANDOM;
-      break;
-    case POSIX_FADV_WILLNEED: {
-      const uint64_t first = static_cast<uint64_t>(offset) >> kPageShift;
-      const uint64_t last = static_cast<uint64_t>(last_byte) >> kPageShift;
-      force_page_cache_ra(*filp->f_inode->i_mapping, filp, first, last - first + 1);
-      break;
-    }
+      return 0;
+    case POSIX_FADV_WILLNEED:
+      force_page_cache_readahead(*filp, first_byte >> kPageShift,
+                                 (last_byte >> kPageShift) - (first_byte >> kPageShift) + 1);
+      return 0;
+    case POSIX_FADV_NOREUSE:
+      return 0;
     case POSIX_FADV_DONTNEED:
-      DropRange(*filp->f_inode, offset, last_byte);
-      break;
-    default:
-      break;
+      DropRange(mapping, first_byte, last_byte);
+      return 0;
   }
+  return -EINVAL;
 }
 
 }  // namespace aiolab

@@ -77,11 +77,6 @@ void filemap_read_folio(address_space& mapping, kiocb* iocb, uint64_t index) {
   mapping.read_folios(mapping, index, 1, /*ahead=*/false, iocb->ki_id);
 }
 
-void force_page_cache_ra(address_space& mapping, file* filp, uint64_t index, uint64_t nr) {
-  kiocb iocb;  // of nobody
-  do_page_cache_ra(mapping, &iocb, index, std::min(nr, LargestWindow(filp->f_ra, nr)), 0);
-}
-
 void page_cache_sync_ra(address_space& mapping, kiocb* iocb, uint64_t index, uint64_t req_count) {
   file& filp = *iocb->ki_filp;
   file_ra_state& ra = filp.f_ra;
@@ -105,6 +100,11 @@ void page_cache_sync_ra(address_space& mapping, kiocb* iocb, uint64_t index, uin
   ra.size = std::min(cached + req_count, max_pages);
   ra.async_size = 1;
   do_page_cache_ra(mapping, iocb, ra.start, ra.size, ra.async_size);
+}
+
+void force_page_cache_readahead(const file& filp, uint64_t first, uint64_t nr) {
+  kiocb iocb;  // of nobody
+  do_page_cache_ra(*filp.f_inode->i_mapping, &iocb, first, std::min(nr, LargestWindow(filp.f_ra, nr)), 0);
 }
 
 void page_cache_async_ra(address_space& mapping, kiocb* iocb, folio* marked, uint64_t req_count) {

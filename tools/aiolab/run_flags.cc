@@ -237,11 +237,14 @@ ABSL_FLAG(aiolab::ReplayFlag, replay, aiolab::ReplayFlag(),
           "Repeat an earlier run: TOKEN is what its report printed, @FILE a file that holds one.");
 ABSL_FLAG(aiolab::WordFlag<aiolab::SeededBugWords>, seeded_bug, {},
           "Break the emulated kernel on purpose, to see that a test notices.");
-ABSL_FLAG(aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
-          "Files under PREFIX live on a simulated disk, in the client's own memory: empty at first, gone at the end. "
-          "Everything else stays the host's. Options: size=N[K|M|G|T] (1G), disk=nvme|ssd|hdd|ram (nvme), and what "
-          "else a disk has: depth, cache, lbs, read, write, .... A program "
-          "that the client executes does not see them, and a forked child has a copy of its own.");
+ABSL_FLAG(
+    aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
+    "Files under PREFIX live on a simulated disk, in the client's own memory. Everything else stays the host's. "
+    "Options: from=DIR, what is there at first (nothing); to=DIR, where it goes when the first process that "
+    "looked there ends by itself (nowhere; the same DIR as from= keeps it from run to run); size=N[K|M|G|T] (1G), "
+    "disk=nvme|ssd|hdd|ram (nvme), error-model=ext4-ordered|ext4-data|xfs|btrfs, what a failed write-back leaves "
+    "behind (ext4-ordered), and what else a disk has: depth, cache, lbs, read, write, .... A program "
+    "that the client executes does not see them, and a forked child has a copy of its own.");
 ABSL_FLAG(
     aiolab::FaultFlag, fault, {},
     "What goes wrong, as where[filter]=when:what, for example complete=1in(50):eio. Several rules are separated by "

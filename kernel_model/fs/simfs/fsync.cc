@@ -25,10 +25,9 @@ int WriteData(Simfs& fs, file* filp, fsync_state* state) {
   constexpr uint64_t kLast = std::numeric_limits<uint64_t>::max();
   if (fs.options.error_model != ErrorModel::kExt4Data) return file_write_and_wait_range(filp, 0, kLast, state);
   // What fails now is for the next fsync to tell.
-  if (state->writeback_passes == 0) {
-    if (const int error = file_check_and_advance_wb_err(filp); error != 0) return error;
-  }
-  return filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
+  if (state->writeback_passes == 0) state->error = file_check_and_advance_wb_err(filp);
+  const int error = filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
+  return error != 0 ? error : state->error;
 }
 
 int WaitForCommit(Simfs& fs, fsync_state* state, uint64_t seq) {

@@ -222,7 +222,7 @@ void Simfs::Touch(SimfsInode& node, bool data) {
 }
 
 int Simfs::RoomForRecords(size_t bytes) const {
-  if (journal.error() != 0) return -EROFS;
+  if (change_error() != 0) return change_error();
   const uint64_t room = (disk.checkpoint_blocks - 1) * kBlockSize;
   // Each block that waits for its place may become an extent.
   const uint64_t promised = delayed_blocks * kExtentRecordBytes;
