@@ -349,13 +349,12 @@ void Machine::ExitAio() {
 void Machine::AfterForkInChild() {
   *fork_canary_ = 1;
   executor_.ResetAfterFork();
-  kernel_.system_wq.ResetAfterFork();
-  kernel_.aio_wq.ResetAfterFork();
-  kernel_.kblockd_workqueue.ResetAfterFork();
+  for (workqueue_struct* wq : {&kernel_.system_wq, &kernel_.aio_wq, &kernel_.kblockd_workqueue}) wq->ResetAfterFork();
   ++kernel_.forks;
   {
     ScopedCurrent as_kernel(kernel_.irq);
     disk_->ForgetRequests(bio_put);
+    for (const std::unique_ptr<SimDisk>& disk : disks_) disk->ForgetRequests(bio_put);
     ForgetContexts(mm_);
     vm_->ResetAfterFork();
   }

@@ -344,6 +344,30 @@ TEST_F(AioTest, AChildsPollCompletesAndTheParentsDoesNotCompleteInTheChild) {
   EXPECT_EQ(Reap(ctx).res & POLLIN, POLLIN);
 }
 
+// The parent's direct read occupies the one head of a disk of the model when it forks. It does not end in the child.
+TEST(AioForkTest, AChildReadsADiskThatTheParentWasReading) {
+  SeededChooser chooser(1);
+  Machine machine({.chooser = &chooser, .simfs = {{.path = "/data", .disk = "hdd,size=64M"}}});
+  EmulatedSyscalls kernel(machine);
+  const auto fd = static_cast<int>(kernel.openat(AT_FDCWD, "/data/f", O_CREAT | O_RDWR | O_DIRECT, 0600));
+  alignas(4096) static char page[4096] = "hello";
+  ASSERT_EQ(kernel.pwrite64(fd, page, sizeof(page), 0), 4096);
+  ASSERT_EQ(kernel.fsync(fd), 0);
+  aio_context_t ctx = 0;
+  ASSERT_EQ(kernel.io_setup(8, &ctx), 0);
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, page, sizeof(page));
+  iocb* batch[] = {&read};
+  ASSERT_EQ(kernel.io_submit(ctx, 1, batch), 1);
+  EXPECT_EQ(InChild([&] {
+              if (kernel.pread64(fd, page, sizeof(page), 0) != 4096) return 1;
+              return strcmp(page, "hello") == 0 ? 0 : 2;
+            }),
+            0);
+  io_event event;
+  ASSERT_EQ(kernel.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  EXPECT_EQ(event.res, 4096);
+}
+
 // The same with a pipe of the model, on which a retried read of the parent waits.
 TEST(AioForkTest, TheParentsRetriedReadDoesNotRunInTheChild) {
   SeededChooser chooser(1);
