@@ -98,6 +98,7 @@ Machine::Machine(MachineOptions options)
   kernel_.disk = disk_.get();
   kernel_.vm = vm_.get();
   kernel_.sched_submit_work = blk_schedule_flush_plug;
+  kernel_.cut_power = [this](uint32_t tear_bytes) { LosePowerNext(tear_bytes); };
   MakeNamespace();
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
@@ -129,6 +130,7 @@ Machine::~Machine() {
     Entry entry(*this, nullptr);
     DropKernelState();
   }
+  executor_.Cancel(power_cut_);
   trace_.Flush();
   munmap(fork_canary_, 4096);
   if (cached_machine_id == id_) cached_machine_id = 0;
@@ -418,6 +420,17 @@ bool Machine::WillCloseHostFd(int fd) {
 std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
   const Visit visit(*this);
   return host_files_->WillCloseRange(first, last);
+}
+
+long Machine::FaultAtHostFsync(int fd) {
+  if (!kernel_.faults.armed(FaultSite::kFsync)) return 0;
+  Entry entry(*this, nullptr);
+  file* const filp = files_->fget(fd);
+  if (filp == nullptr) return 0;
+  fsync_state state;
+  const long error = filp->f_op->fsync == nullptr ? 0 : fault_fsync(filp, &state);
+  fput(filp);
+  return error;
 }
 
 // Steps are counted by the trace, which without a sink counts nothing.

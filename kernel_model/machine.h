@@ -65,6 +65,9 @@ struct MachineOptions {
   std::function<bool()> other_threads = nullptr;
   // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
   std::function<int64_t()> on_alarm = nullptr;
+  // A fault rule has cut the power, and the disks hold what is left. Null: every call returns -EIO from then on, as
+  // after PowerCut(). Must not return if host_files.
+  std::function<void()> on_power_cut = nullptr;
   int64_t stuck_grace_ns = 2'000'000'000;   // real time that a lone client gets for a signal to come
   std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
   // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
@@ -121,6 +124,9 @@ class Machine {
   bool WillCloseHostFd(int fd);
   // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
   std::vector<int> WillCloseHostFds(unsigned first, unsigned last);
+  // The client is about to sync a host fd: 0, or the -errno with which a fault rule ends that. With such a rule it
+  // takes a system call's time. Requires: host_files, !InsideModel().
+  long FaultAtHostFsync(int fd);
   Trace& trace() { return trace_; }
   SimDisk& disk() { return *disk_; }
 
@@ -229,7 +235,12 @@ class Machine {
   // runs meanwhile finds InsideModel(), and stays out.
   class Visit;
   task_struct& ThisTask();
-  void LosePower();
+  struct PowerCutEvent : Executor::Event {
+    Machine* machine = nullptr;
+    uint32_t tear_bytes = 0;
+  };
+  void LosePower(uint32_t tear_bytes = 0);
+  void LosePowerNext(uint32_t tear_bytes);
   void MakeNamespace();
   void DropKernelState();
   absl::Status MountOne(const SimfsMount& mount);
@@ -260,6 +271,7 @@ class Machine {
   std::vector<SimfsMount> simfs_mounts_;
   std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
+  PowerCutEvent power_cut_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
   char* fork_canary_;                        // a page that the kernel clears in a child: non-zero in the parent

@@ -124,6 +124,7 @@ struct address_space {
   // Woken when pages of this file have left writeback, whatever became of them.
   wait_queue_head writeback_wait;
   errseq_t wb_err = 0;
+  int write_fault = 0;          // -errno with which a fault rule ends the writes of pages that begin now
   list_head io_list;            // in vm_state::dirty, while there are dirty pages
   int64_t dirtied_when_ns = 0;  // since when there are
   list_head mapping_list;       // in vm_state::mappings

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ struct SimfsInode : inode {
   loff_t next_offset = 2;  // behind "." and ".."
   uint64_t parent_ino = kRootIno;
   std::string target;  // of a symbolic link
+
+  // What writes that fail now leave, if not what the mount says: a fault rule's.
+  std::optional<ErrorModel> fault_model;
 
   // The transactions that have its last change, and the last that fdatasync has to wait for.
   uint64_t sync_seq = 0;
