@@ -35,6 +35,9 @@ class DiskObserver {
     uint64_t sectors;
     absl::string_view bytes;  // of a write; empty if it only took its time
     bool fua;
+    // How many entries came before this one's request was given to the disk: it was under way while all that followed
+    // completed. A flush covers those that came before.
+    uint64_t began;
   };
   virtual ~DiskObserver() = default;
   // A request that succeeded. `entry.bytes` is valid during the call.
@@ -52,6 +55,8 @@ class SimDisk : public block_device {
   request_queue& queue() { return queue_; }
   // The bytes as the next read would find them.
   const SectorStore& bytes() const { return bytes_; }
+  // Has these bytes from now on, durably. Requires: nothing was written yet.
+  void Load(const SectorStore& contents) { bytes_.CopyFrom(contents); }
   // How many written bytes are not durable.
   uint64_t bytes_at_risk() const { return cache_.bytes_waiting(); }
 
@@ -83,6 +88,7 @@ class SimDisk : public block_device {
     SimDisk* disk;
     request* done;
     uint64_t cache_position;  // of a flush: what it covers
+    uint64_t began;           // for the observer
   };
   static void Complete(Executor::Event& event);
 
@@ -111,6 +117,8 @@ class SimDisk : public block_device {
   std::string staging_;  // bytes on their way between a request's memory and the disk
   std::vector<BadSectors> bad_sectors_;
   DiskObserver* observer_ = nullptr;
+  uint64_t observed_ = 0;          // entries
+  uint64_t completing_began_ = 0;  // of the request that completes now
 
   list_head in_flight_;  // in the order of issue
   std::vector<std::unique_ptr<Completion>> completions_;

@@ -131,6 +131,7 @@ void SimDisk::Start(request* rq) {
   }
   completion->done = rq;
   completion->cache_position = cache_.position();
+  completion->began = observed_;
   kernel_.executor.At(*completion, end_ns);
 }
 
