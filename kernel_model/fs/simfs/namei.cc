@@ -31,7 +31,8 @@ void Insert(SimfsInode& dir, absl::string_view name, SimfsInode& node) {
     node.parent_ino = dir.i_ino;
   }
   const loff_t offset = dir.next_offset++;
-  const auto at = dir.entries.emplace(std::string(name), SimfsInode::Entry{node.shared_from_this(), offset}).first;
+  SimfsInode::Entry entry = {node.shared_from_this(), offset, fs.journal.running_seq()};
+  const auto at = dir.entries.emplace(std::string(name), std::move(entry)).first;
   dir.by_offset[offset] = &at->first;
   fs.record_bytes += EntryBytes(name);
   PutEntry(dir.i_ino, name, node.i_ino, fs.journal.Change());

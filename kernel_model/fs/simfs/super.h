@@ -44,7 +44,8 @@ struct SimfsInode : inode {
 
   struct Entry {
     std::shared_ptr<inode> node;
-    loff_t offset;  // as readdir has it
+    loff_t offset;     // as readdir has it
+    uint64_t seq = 0;  // the transaction that made it
   };
   std::map<std::string, Entry, std::less<>> entries;  // of a directory
   std::map<loff_t, const std::string*> by_offset;
