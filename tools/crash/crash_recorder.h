@@ -38,9 +38,11 @@ class CrashRecorder : public DiskObserver {
   // The file system is mounted, the client begins.
   void Begin();
   // The client has ended.
-  void Finish() { MarkIfChanged(/*look_at_files=*/true); }
+  void Finish() {
+    if (!stopped_) MarkIfChanged(/*look_at_files=*/true);
+  }
   // Nothing is written down any more.
-  void Stop() { begun_ = stopped_ = true; }
+  void Stop() { stopped_ = true; }
 
  private:
   void MarkIfChanged(bool look_at_files);

@@ -6,6 +6,7 @@
 #include "kernel_model/syscall_table.h"
 #include "tools/preload/process.h"
 #include "tools/preload/simfs.h"
+#include "tools/preload/write_recording.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -22,10 +23,14 @@ mode_t HostUmask() {
 }  // namespace
 
 absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec) {
-  const absl::Status status = machine.MountSimfs({.path = spec.prefix, .disk = spec.disk});
+  const absl::Status status = machine.MountSimfs({.path = spec.prefix,
+                                                  .disk = spec.disk,
+                                                  .error_model = spec.error_model,
+                                                  .observer = NewWriteRecording(spec)});
   if (!status.ok()) return status;
   machine.fs().umask = HostUmask();
   mounted = machine.fs().mounts.back()->mnt_sb.get();
+  WriteRecordingBegins(*mounted);
   SimfsBegins(static_cast<const MixedFiles*>(&machine.files()));
   return absl::OkStatus();
 }

@@ -47,8 +47,8 @@ std::vector<Undurable> FindUndurable(super_block& sb) {
     for (const auto& [name, entry] : dir->entries) {
       const SimfsInode& node = SIMFS_I(*entry.node);
       const std::string at = absl::StrCat(path, "/", name);
-      if (entry.seq > committed) found.push_back({Undurable::kName, at, 0, static_cast<uint64_t>(node.i_size)});
       if (S_ISREG(node.i_mode)) AddFile(node, at, committed, &found);
+      if (entry.seq > committed) found.push_back({Undurable::kName, at, 0, static_cast<uint64_t>(node.i_size)});
       if (S_ISDIR(node.i_mode)) directories.emplace_back(at, &node);
     }
   }
