@@ -119,6 +119,10 @@ absl::Status CheckName(absl::string_view name) {
 
 absl::Status CheckTogether(const CrashCommandOptions& options, bool has_demo) {
   if (options.run.json) return absl::InvalidArgumentError("--report=json: aiolab crash reports as text only");
+  if (!options.run.replay.empty()) {
+    return absl::InvalidArgumentError(
+        "--replay: aiolab crash repeats a run by its --seed; a token of aiolab run is of no use to it");
+  }
   if (options.run.client.empty() && !options.check.empty()) {
     return absl::InvalidArgumentError("--check needs a client, behind --: aiolab crash --check=CMD -- PROGRAM");
   }

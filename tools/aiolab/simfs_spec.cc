@@ -70,9 +70,10 @@ absl::StatusOr<SimfsSpec> ParseSimfsSpec(absl::string_view text) {
   simfs::ErrorModel model;
   if (!simfs::FindErrorModel(spec.error_model, &model)) {
     const std::string nearest = NearestWord(spec.error_model, kErrorModels);
-    return absl::InvalidArgumentError(absl::StrCat("there is no model '", spec.error_model, "'",
-                                                   nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"),
-                                                   " There are ", absl::StrJoin(kErrorModels, ", ")));
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no model '", spec.error_model, "'",
+                     nearest.empty() ? "; there are " : absl::StrCat("; did you mean ", nearest, "? There are "),
+                     absl::StrJoin(kErrorModels, ", ")));
   }
   return spec;
 }

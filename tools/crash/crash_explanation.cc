@@ -215,9 +215,9 @@ std::string MissingSync(const simfs::Undurable& one, const std::string& path, co
 
 std::string ExplainCrash(const CrashState& state, const CrashState::Selection& image, absl::string_view prefix) {
   const BlockNames names(state, prefix);
-  std::string text = absl::StrCat("crash point ", state.point(), " of ", state.last_point(), ": ");
-  if (state.point() == state.last_point()) {
-    absl::StrAppend(&text, "after the last request\n");
+  std::string text = absl::StrCat("crash point ", state.point(), " of ", state.log().last_crash_point, ": ");
+  if (state.point() == state.log().last_crash_point) {
+    absl::StrAppend(&text, "after the client's end\n");
   } else {
     absl::StrAppend(&text, "before the end of ", RequestText(state, state.point(), names), "\n");
   }

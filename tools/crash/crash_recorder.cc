@@ -31,6 +31,12 @@ void CrashRecorder::MarkIfChanged(bool look_at_files) {
   options_.append(EncodeMark(acknowledged_, note_));
 }
 
+void CrashRecorder::Finish() {
+  if (stopped_) return;
+  MarkIfChanged(/*look_at_files=*/true);
+  options_.append(EncodeEnd());
+}
+
 void CrashRecorder::OnRequest(const Entry& entry) {
   if (stopped_) return;
   if (begun_) {

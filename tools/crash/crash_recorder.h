@@ -37,10 +37,8 @@ class CrashRecorder : public DiskObserver {
   void OnRequest(const Entry& entry) override;
   // The file system is mounted, the client begins.
   void Begin();
-  // The client has ended.
-  void Finish() {
-    if (!stopped_) MarkIfChanged(/*look_at_files=*/true);
-  }
+  // The client has ended. What reaches the disk from now on is no longer its doing.
+  void Finish();
   // Nothing is written down any more.
   void Stop() { stopped_ = true; }
 

@@ -77,11 +77,11 @@ absl::StatusOr<CrashSearchResult> SearchCrashes(const WriteLog& log, const Crash
   CrashImages images(chooser);
   CrashState state(log, *disk);
   CrashSearchResult result;
-  result.points_of_log = state.last_point() - log.first_crash_point + 1;
+  result.points_of_log = log.last_crash_point - log.first_crash_point + 1;
   // With fewer images than points, some points would get none.
   uint64_t points_max = options.images_max < result.points_of_log ? options.images_max : 0;
   if (options.points_max != 0 && (points_max == 0 || options.points_max < points_max)) points_max = options.points_max;
-  const std::vector<uint64_t> points = ChoosePoints(log.first_crash_point, state.last_point(), points_max, chooser);
+  const std::vector<uint64_t> points = ChoosePoints(log.first_crash_point, log.last_crash_point, points_max, chooser);
   absl::Status error;
   for (size_t i = 0; i < points.size() && error.ok() && !result.violation.has_value(); ++i) {
     state.MoveTo(points[i]);

@@ -71,7 +71,7 @@ struct CrashSearchResult {
 absl::StatusOr<CrashSearchResult> SearchCrashes(const WriteLog& log, const CrashSearchOptions& options,
                                                 const CrashChecker& checker);
 
-// What the checker says of the disk when the client has ended and nothing is lost.
+// What the checker says of the disk at the end of the log, when nothing is lost.
 absl::StatusOr<std::string> CheckWithoutCrash(const WriteLog& log, const CrashSearchOptions& options,
                                               const CrashChecker& checker);
 

@@ -75,6 +75,7 @@ std::string ToDmLogWrites(const WriteLog& log, uint32_t sector_bytes) {
       acknowledged = mark->acknowledged;
       writer.Mark(absl::StrCat("acknowledged ", acknowledged));
     }
+    if (log.has_end && i == log.last_crash_point) writer.Mark("end");
     if (i == log.requests.size()) break;
     const LoggedRequest& request = log.requests[i];
     if (request.kind == DiskObserver::Kind::kFlush) {

@@ -12,6 +12,7 @@
 #include "tools/aiolab/trace_file.h"
 #include "tools/crash/crash_recorder.h"
 #include "tools/preload/process.h"
+#include "tools/preload/simfs_mount.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -83,6 +84,7 @@ void WriteRecordingGoesTo(int rank) {
 void FinishWriteRecording() {
   if (recording == nullptr || recording->file == nullptr) return;
   recording->recorder->Finish();
+  if (!recording->forgotten) SettleSimfs(*TheMachine());
   recording->file->Flush();
 }
 

@@ -15,7 +15,7 @@ DiskObserver* NewWriteRecording(const SimfsSpec& spec);
 void WriteRecordingBegins(super_block& sb);
 // The process has this rank; until then what is recorded is in memory.
 void WriteRecordingGoesTo(int rank);
-// At the process's end, outside the model.
+// At the process's end, outside the model: what the client has not written back follows, behind the last crash point.
 void FinishWriteRecording();
 // In a child of fork, whose files are its own copy: they are not the client's to promise anything of.
 void ForgetWriteRecording();

@@ -16,7 +16,7 @@
 // A failure names the point, the writes that were lost and the fsync that would have kept them:
 //
 //   a power cut with 1 acknowledgement given leaves what the check refuses: the log is gone
-//     crash point 9 of 9: after the last request
+//     crash point 9 of 9: after the client's end
 //     lost: request 8, a write of 4096 bytes to the journal: all of it
 //     not durable by then: the data of /data/log (3 of 3 bytes; the image has the file with 0 bytes): no fsync or
 //       fdatasync of /data/log after they were written

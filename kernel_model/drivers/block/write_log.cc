@@ -9,7 +9,7 @@
 namespace aiolab {
 namespace {
 
-enum class RecordType : uint8_t { kRequest = 1, kMark = 2, kBegin = 3 };
+enum class RecordType : uint8_t { kRequest = 1, kMark = 2, kBegin = 3, kEnd = 4 };
 
 // Before what is variable. In the machine's own byte order: the log is read where it was written.
 struct RecordHeader {
@@ -42,6 +42,10 @@ void Append(const RecordHeader& header, absl::string_view bytes, WriteLog* log) 
       return;
     case RecordType::kBegin:
       log->first_crash_point = log->requests.size();
+      return;
+    case RecordType::kEnd:
+      log->last_crash_point = log->requests.size();
+      log->has_end = true;
       return;
   }
 }
@@ -78,13 +82,19 @@ std::string EncodeBegin() {
   return Encode(header, "");
 }
 
+std::string EncodeEnd() {
+  RecordHeader header = {};
+  header.type = RecordType::kEnd;
+  return Encode(header, "");
+}
+
 absl::StatusOr<WriteLog> ParseWriteLog(absl::string_view text) {
   WriteLog log;
   const size_t size = text.size();
   while (text.size() >= sizeof(RecordHeader)) {
     RecordHeader header;
     memcpy(&header, text.data(), sizeof(header));
-    const bool known = header.type >= RecordType::kRequest && header.type <= RecordType::kBegin &&
+    const bool known = header.type >= RecordType::kRequest && header.type <= RecordType::kEnd &&
                        header.kind <= static_cast<uint8_t>(DiskObserver::Kind::kWriteZeroes);
     if (header.magic != RecordHeader::kMagic || !known) {
       return absl::InvalidArgumentError(absl::StrCat("byte ", size - text.size(), " begins no record of a write log"));
@@ -94,6 +104,7 @@ absl::StatusOr<WriteLog> ParseWriteLog(absl::string_view text) {
     Append(header, text.substr(0, header.bytes), &log);
     text.remove_prefix(header.bytes);
   }
+  if (!log.has_end) log.last_crash_point = log.requests.size();
   return log;
 }
 

@@ -43,6 +43,10 @@ struct WriteLog {
   std::vector<LogMark> marks;  // in order
   // How many requests were there when the client began: what came before made the file system.
   uint64_t first_crash_point = 0;
+  // Where the client ended. What comes behind it wrote back what the client had left, so that the last disk is as the
+  // client saw it. Without an end (the client was killed) it is behind the last request.
+  uint64_t last_crash_point = 0;
+  bool has_end = false;
 
   // The last mark that comes before request `position`; null if there is none.
   const LogMark* MarkAt(uint64_t position) const;
@@ -51,8 +55,9 @@ struct WriteLog {
 std::string EncodeRequest(const DiskObserver::Entry& entry);
 // Its position is where it stands.
 std::string EncodeMark(uint64_t acknowledged, absl::string_view note);
-// The client begins here.
+// The client begins here, and ends here.
 std::string EncodeBegin();
+std::string EncodeEnd();
 
 // INVALID_ARGUMENT if this is no write log.
 absl::StatusOr<WriteLog> ParseWriteLog(absl::string_view text);

@@ -48,6 +48,18 @@ TEST_F(CrashRecorderTest, TheLastPromiseIsMarkedWhenTheClientEnds) {
   EXPECT_THAT(Log().marks, ElementsAre(LogMark{1, 5, ""}));
 }
 
+TEST_F(CrashRecorderTest, WhatIsWrittenAfterTheEndIsBehindTheLastCrashPoint) {
+  recorder_.Begin();
+  Write();
+  EXPECT_FALSE(Log().has_end);
+  EXPECT_EQ(Log().last_crash_point, 1u);
+  recorder_.Finish();
+  Write();
+  EXPECT_TRUE(Log().has_end);
+  EXPECT_EQ(Log().last_crash_point, 1u);
+  EXPECT_THAT(Log().requests, SizeIs(2));
+}
+
 TEST_F(CrashRecorderTest, WhatMadeTheFileSystemIsBeforeTheFirstCrashPoint) {
   Write();
   Write();

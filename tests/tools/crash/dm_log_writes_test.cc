@@ -94,6 +94,14 @@ TEST(DmLogWritesTest, WritesFlushesAndMarksComeInTheirOrder) {
                                          Entry{0, 0, kDmLogMark, "acknowledged 7"}, Written(10, 'c')));
 }
 
+TEST(DmLogWritesTest, TheClientsEndIsMarked) {
+  WriteLog log;
+  log.requests = {Write(8, 'a', 0), Write(9, 'b', 1)};
+  log.last_crash_point = 1;
+  log.has_end = true;
+  EXPECT_THAT(Exported(log), ElementsAre(kBegin, Entry{0, 0, kDmLogMark, "end"}, Written(8, 'a'), Written(9, 'b')));
+}
+
 // As the kernel's own example has it: W3 and W2 completed before the flush was sent, W1 while it ran.
 TEST(DmLogWritesTest, AWriteThatAFlushDidNotCoverStandsBehindIt) {
   WriteLog log;
