@@ -19,6 +19,9 @@ namespace {
 // Lines of each kind.
 constexpr size_t kLinesMax = 8;
 
+// How far ahead the name of a block is looked for.
+constexpr int kCommitsMax = 32;
+
 bool ReadDisk(const SectorStore& store, simfs::Image* image) {
   std::string problem;
   const auto read = [&store](uint64_t first, uint64_t blocks, char* to) {
@@ -32,14 +35,20 @@ bool ReadDisk(const SectorStore& store, simfs::Image* image) {
 class BlockNames {
  public:
   BlockNames(const CrashState& state, absl::string_view prefix) : prefix_(prefix) {
-    // A block may be known only to metadata that had not arrived by then: the end of the log knows more.
-    CrashState end(state.log(), SimDiskParameters{});
-    end.MoveTo(end.last_point());
     SectorStore store;
-    end.CopyTo(end.Newest(), &store);
-    AddFiles(store);
     state.CopyTo(state.Newest(), &store);
     AddFiles(store);
+    // A block may be known only to metadata that had not arrived by then, or never will be.
+    CrashState later(state.log(), SimDiskParameters{});
+    int commits = 0;
+    for (uint64_t point = state.point(); point < later.last_point(); ++point) {
+      const LoggedRequest& request = state.log().requests[point];
+      const bool commits_now = request.fua || request.kind == DiskObserver::Kind::kFlush;
+      if (point + 1 < later.last_point() && (!commits_now || ++commits > kCommitsMax)) continue;
+      later.MoveTo(point + 1);
+      later.CopyTo(later.Newest(), &store);
+      AddFiles(store);
+    }
   }
 
   // "/data/log at offset 8192", "the journal", "sector 17".
@@ -82,7 +91,7 @@ class BlockNames {
         const std::string at = absl::StrCat(path, "/", name);
         if (S_ISDIR(inode.attributes.mode)) directories.emplace_back(ino, at);
         for (const auto& [logical, extent] : inode.extents.extents()) {
-          pieces_[extent.physical] = {extent.length, logical, at};
+          pieces_.emplace(extent.physical, Piece{extent.length, logical, at});  // the earliest is the nearest
         }
       }
     }
@@ -207,6 +216,9 @@ std::string MissingSync(const simfs::Undurable& one, const std::string& path, co
     case simfs::Undurable::kName:
       return absl::StrCat("the name ", path, in_image, ": no fsync of its directory ", path.substr(0, path.rfind('/')),
                           " after it was made");
+    case simfs::Undurable::kGone:
+      return absl::StrCat("the removal of ", path, in_image, ": no fsync of its directory ",
+                          path.substr(0, path.rfind('/')), " after it");
   }
   return "";
 }
@@ -230,7 +242,8 @@ std::string ExplainCrash(const CrashState& state, const CrashState::Selection& i
   const bool readable = ReadDisk(store, &found);
   Lines missing("not durable by then: ", "nothing: all files were on the disk as the client saw them");
   for (const simfs::Undurable& one : DecodeUndurable(mark == nullptr ? "" : mark->note)) {
-    missing.Add(MissingSync(one, absl::StrCat(prefix, one.path), readable ? InImage(found, one.path, one.size) : ""));
+    const bool compare = readable && one.what != simfs::Undurable::kGone;
+    missing.Add(MissingSync(one, absl::StrCat(prefix, one.path), compare ? InImage(found, one.path, one.size) : ""));
   }
   return text + missing.Text();
 }

@@ -45,6 +45,10 @@ std::shared_ptr<inode> Take(SimfsInode& dir, absl::string_view name) {
   Simfs& fs = SIMFS_SB(dir);
   const auto at = dir.entries.find(name);
   std::shared_ptr<inode> node = std::move(at->second.node);
+  const uint64_t seq = fs.journal.running_seq();
+  std::erase_if(dir.removed, [&fs](const auto& gone) { return gone.second <= fs.journal.committed_seq(); });
+  // The disk never had a name that came and went in one transaction.
+  if (at->second.seq < seq) dir.removed[at->first] = seq;
   dir.by_offset.erase(at->second.offset);
   dir.entries.erase(at);
   if (S_ISDIR(node->i_mode)) --dir.i_nlink;

@@ -74,6 +74,7 @@ struct Undurable {
     kData,  // bytes in the page cache
     kSize,  // the size, or where the data lie: no commit has it
     kName,  // no commit has it
+    kGone,  // the name was removed, and no commit has that
   };
   What what;
   std::string path;  // "/a/b", from the file system's root

@@ -50,6 +50,8 @@ struct SimfsInode : inode {
   std::map<std::string, Entry, std::less<>> entries;  // of a directory
   std::map<loff_t, const std::string*> by_offset;
   loff_t next_offset = 2;  // behind "." and ".."
+  // Names that were taken out, and the transactions that have it; what is committed may go.
+  std::map<std::string, uint64_t> removed;
   uint64_t parent_ino = kRootIno;
   std::string target;  // of a symbolic link
 

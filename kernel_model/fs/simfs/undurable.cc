@@ -44,6 +44,9 @@ std::vector<Undurable> FindUndurable(super_block& sb) {
   while (!directories.empty()) {
     const auto [path, dir] = std::move(directories.back());
     directories.pop_back();
+    for (const auto& [name, seq] : dir->removed) {
+      if (seq > committed) found.push_back({Undurable::kGone, absl::StrCat(path, "/", name), 0, 0});
+    }
     for (const auto& [name, entry] : dir->entries) {
       const SimfsInode& node = SIMFS_I(*entry.node);
       const std::string at = absl::StrCat(path, "/", name);

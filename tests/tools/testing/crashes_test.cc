@@ -144,6 +144,22 @@ TEST(CrashesTest, ANameWithoutAnFsyncOfItsDirectoryIsFoundAndTheDirectoryIsNamed
                     HasSubstr("the name /data/log; the image has no such file: no fsync of its directory /data")));
 }
 
+TEST(CrashesTest, ARemovalWithoutAnFsyncOfItsDirectoryIsFoundAndTheDirectoryIsNamed) {
+  const Crashes crashes([](ScenarioRun& run) {
+    const int fd = Open(run.kernel(), kLog, O_WRONLY);
+    EXPECT_EQ(run.kernel().fsync(fd), 0);
+    EXPECT_EQ(run.kernel().unlinkat(AT_FDCWD, kLog, 0), 0);
+    run.Acknowledge();
+  });
+  const CrashCheck is_gone = [](Syscalls& kernel, uint64_t acknowledged) {
+    const long fd = kernel.openat(AT_FDCWD, kLog, O_RDONLY, 0);
+    return acknowledged == 0 || fd == -ENOENT ? AssertionSuccess() : AssertionFailure() << "it is still there";
+  };
+  EXPECT_THAT(Explanation(crashes, is_gone),
+              AllOf(HasSubstr("it is still there"),
+                    HasSubstr("the removal of /data/log: no fsync of its directory /data after it")));
+}
+
 // Two sectors are written over, and one of them arrives. No fsync is missing: it is the disk that tears.
 void WritesOverItsLog(ScenarioRun& run) {
   const int fd = Open(run.kernel(), kLog, O_WRONLY);
