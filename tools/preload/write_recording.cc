@@ -83,8 +83,13 @@ void WriteRecordingGoesTo(int rank) {
 
 void FinishWriteRecording() {
   if (recording == nullptr || recording->file == nullptr) return;
-  recording->recorder->Finish();
-  if (!recording->forgotten) SettleSimfs(*TheMachine());
+  Machine& machine = *TheMachine();
+  {
+    // Other threads of the client may be at work on its files still.
+    const Machine::Entry entry(machine, nullptr, /*cost_ns=*/0);
+    recording->recorder->Finish();
+  }
+  SettleSimfs(machine);
   recording->file->Flush();
 }
 

@@ -219,8 +219,40 @@ TEST_F(CrashCommandTest, AClientThatWritesElsewhereIsRefused) {
   EXPECT_THAT(result.err, HasSubstr("the client wrote nothing below /aiolab-test-data"));
 }
 
+// SQLite's manual on PRAGMA synchronous: FULL keeps every commit in WAL mode; with a rollback journal a power cut
+// closely behind a commit may roll it back, which EXTRA prevents by syncing the directory behind the journal's removal;
+// NORMAL may lose commits in WAL mode.
+TEST_F(CrashCommandTest, SqliteIsAsDurableAsItsManualSays) {
+  const std::string check = Path("check");
+  ASSERT_TRUE(CreateFile(check,
+                         "want=$(grep '^[0-9]*$' \"$2\" | tail -1)\n"
+                         "test -n \"$want\" || exit 0\n"
+                         "test \"$(sqlite3 $1/t.db 'pragma integrity_check')\" = ok || exit 9\n"
+                         "have=$(sqlite3 $1/t.db 'select count(*) from t')\n"
+                         "test \"$have\" -ge \"$want\" || { echo \"acknowledged $want, has $have\"; exit 1; }\n")
+                  .ok());
+  const auto crash = [&](const std::string& pragmas) {
+    return Crash({kSimfs, "--images=100", absl::StrCat("--check=sh ", check, " {dir} {acked}"), "--", "stdbuf", "-oL",
+                  "sqlite3", absl::StrCat(kPrefix, "/t.db"),
+                  absl::StrCat(pragmas, "create table t(a); insert into t values(1); select 1;",
+                               "insert into t values(2); select 2;")});
+  };
+  const ProgramResult full = crash("pragma synchronous=full;");
+  EXPECT_EQ(full.status, 1) << full.err;
+  EXPECT_THAT(full.err, AllOf(HasSubstr("acknowledged 1, has 0"),
+                              HasSubstr("the removal of /aiolab-test-data/t.db-journal: no fsync of its directory")));
+  const ProgramResult extra = crash("pragma synchronous=extra;");
+  EXPECT_EQ(extra.status, 0) << extra.err;
+  const std::string wal = "pragma locking_mode=exclusive; pragma journal_mode=wal;";
+  const ProgramResult wal_full = crash(wal + "pragma synchronous=full;");
+  EXPECT_EQ(wal_full.status, 0) << wal_full.err;
+  const ProgramResult wal_normal = crash(wal + "pragma synchronous=normal;");
+  EXPECT_EQ(wal_normal.status, 1) << wal_normal.err;
+  EXPECT_THAT(wal_normal.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/t.db-wal after"));
+}
+
 TEST_F(CrashCommandTest, ASampleOfThePointsIsCalledOne) {
-  const ProgramResult result = Crash({kSimfs, "--at=3"});
+  const ProgramResult result = Crash({kSimfs, "--at=3", "--images=60"});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr(" distinct images at 3 of "));
 }
