@@ -252,12 +252,6 @@ int64_t Machine::LookAtClock() {
   return executor_.NowNs();
 }
 
-Machine::WaitResult Machine::RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
-  Entry entry(*this, nullptr);
-  return RunUntil(ready, deadline_ns);
-}
-
-// Requires: inside.
 Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
   for (;;) {
     if (ready()) return WaitResult::kReady;

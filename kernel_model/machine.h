@@ -147,19 +147,11 @@ class Machine {
   // is due.
   int64_t LookAtClock();
 
-  enum class WaitResult {
-    kReady,     // ready() is true
-    kTimedOut,  // the deadline has passed, in NowNs() time
-    kIdle,      // the model has nothing left to do before the deadline: only the host can wake the caller
-    kInterrupted,
-  };
-  // Runs the model while the calling thread waits for something of the host: until ready(), the deadline, or until
-  // nothing is left to run. Never sleeps on the host with the virtual clock.
-  WaitResult RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
-  // The same, and if only the host can wake the caller, sleeps there until it does. `call(timeout_ns)` makes the call
-  // of the host that the client waits in: 0 is a look, negative means no limit. It returns 0 if the time ran out,
-  // otherwise what the client is to get. Virtual time follows the sleep; with other threads of the client about, which
-  // may give the model work and then sleep where nobody sees it, the thread looks up from the sleep every now and then.
+  // Runs the model while the calling thread waits for something of the host, and if only the host can wake it, sleeps
+  // there until it does. `call(timeout_ns)` makes the call of the host that the client waits in: 0 is a look, negative
+  // means no limit. It returns 0 if the time ran out, otherwise what the client is to get. Virtual time follows the
+  // sleep; with other threads of the client about, which may give the model work and then sleep where nobody sees it,
+  // the thread looks up from the sleep every now and then.
   //
   // Returns what `call` did, 0 if the deadline has passed, or -EINTR after InterruptCurrent().
   long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns);
@@ -248,6 +240,13 @@ class Machine {
   void DropKernelState();
   absl::Status MountOne(const SimfsMount& mount);
   task_struct* FindThisTask();
+  enum class WaitResult {
+    kReady,     // ready() is true
+    kTimedOut,  // the deadline has passed
+    kIdle,      // the model has nothing left to do before the deadline: only the host can wake the caller
+    kInterrupted,
+  };
+  // Never sleeps on the host with the virtual clock. Requires: inside.
   WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
   std::string FindStuck();
   void CountStepsFor(const FaultRule& rule);

@@ -22,9 +22,6 @@ namespace {
 
 constexpr int kBlockMajor = 259;  // BLOCK_EXT_MAJOR, where NVMe disks are
 
-// Those of a machine that has just lost its power, in the order in which its disks forgot them.
-thread_local std::vector<bio*>* lost_bios = nullptr;
-
 mapping_limits LimitsOf(const SimDisk& disk) {
   const SimDiskParameters& parameters = disk.parameters();
   mapping_limits limits;
@@ -111,11 +108,9 @@ void Machine::LosePower() {
   BUG_ON(host_files_ != nullptr);
   TRACE_EVENT("power_cut", {{"event", executor_.events_run()}});
   std::vector<bio*> lost;
-  lost_bios = &lost;
-  const DropBio keep = [](bio* dropped) { lost_bios->push_back(dropped); };
+  const auto keep = [&lost](bio* dropped) { lost.push_back(dropped); };
   disk_->PowerCut(keep);
   for (const std::unique_ptr<SimDisk>& disk : disks_) disk->PowerCut(keep);
-  lost_bios = nullptr;
   // The rest of the kernel unwinds as if every device had gone away: who waits for a transfer is told, and gives up.
   kernel_.power_off = true;
   for (bio* const bio : lost) {

@@ -108,6 +108,7 @@ struct kiocb_progress {
 
   bool holds_i_rwsem = false;         // and keeps it until the request is done
   uint64_t page = ~uint64_t{0};       // the one that it waited for
+  loff_t fault_asked_at = -1;         // the position at which the fault rules have been asked
   std::unique_ptr<fsync_state> sync;  // all bytes are written, and this makes them durable
 };
 
@@ -134,8 +135,9 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write);
 
 // A read or write at an occasion of the fault rules. Valid as long as `iocb` is.
 FaultPoint fault_point(const kiocb& iocb, size_t bytes);
-// 0, or the -errno with which a buffered request meets the page at its position.
-int fault_page(const kiocb& iocb, size_t bytes);
+// 0, or the -errno with which a buffered request meets the page at its position. Each page is one occasion of a request,
+// however often that comes back to it. `bytes`: how many it has left.
+int fault_page(kiocb* iocb, size_t bytes);
 
 struct poll_table_struct {
   // Called by ->poll for each wait queue that announces changes.
@@ -152,7 +154,7 @@ struct fsync_state {
   void Begin(wait_queue_entry* leave) {
     wait = leave;
     writeback_passes = 0;
-    flush_started = flushed = false;
+    fault_asked = flush_started = flushed = false;
     error = 0;
     fs_step = 0;
   }
@@ -160,6 +162,7 @@ struct fsync_state {
   wait_queue_entry* wait = nullptr;  // null: the caller may sleep
   int writeback_passes = 0;          // of file_write_and_wait_range
   wait_queue_head flush_done;
+  bool fault_asked = false;  // vfs_fsync's own
   bool flush_started = false;
   bool flushed = false;
   int error = 0;

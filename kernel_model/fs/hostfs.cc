@@ -13,7 +13,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "kernel_model/block/bio.h"
+#include "kernel_model/block/blkdev.h"
 #include "kernel_model/fs/direct_io.h"
 #include "kernel_model/fs/mpage.h"
 #include "uapi/aio_abi.h"
@@ -124,32 +124,10 @@ ssize_t HostWriteIter(kiocb* iocb, iov_iter* iter) {
   return filemap_write(iocb, iter, Inode(iocb->ki_filp).mapping);
 }
 
-void FlushEndIo(bio* bio) {
-  auto* const state = static_cast<fsync_state*>(bio->bi_private);
-  state->flushed = true;
-  state->error = bio->bi_status;
-  bio_put(bio);
-  wake_up_all(state->flush_done);
-}
-
 // The device's flush takes the model's time; the real one follows when that is over.
 int HostFsync(file* filp, int datasync, fsync_state* state) {
   const HostFile& host = Host(filp);
-  if (!state->flush_started) {
-    state->flush_started = true;
-    bio* const flush = bio_alloc(*host.kernel->disk, REQ_OP_FLUSH | REQ_SYNC, 0, 0);
-    flush->bi_private = state;  // the request's, or the caller's
-    flush->bi_end_io = FlushEndIo;
-    submit_bio(flush);
-  }
-  if (!state->flushed) {
-    if (state->wait != nullptr) {
-      add_wait_queue(state->flush_done, state->wait);
-      return -EIOCBRETRY;
-    }
-    if (wait_event(state->flush_done, [state] { return state->flushed; }) != SleepResult::kDone) return -EIO;
-  }
-  if (state->error != 0) return state->error;
+  if (const int error = blkdev_issue_flush(*host.kernel->disk, nullptr, state); error != 0) return error;
   return static_cast<int>(RawSyscall(datasync != 0 ? __NR_fdatasync : __NR_fsync, host.host_fd));
 }
 

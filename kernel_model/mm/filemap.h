@@ -142,6 +142,9 @@ ssize_t generic_file_write_iter(kiocb* iocb, iov_iter* from);
 // For file_operations::open: what reads and writes need to know of a new file. `filp` refers to `node` already.
 int generic_file_open(inode& node, file* filp);
 
+// For file_operations::fadvise. Sleeps as filemap_fdatawrite does. 0 or -EINVAL.
+int generic_fadvise(file* filp, loff_t offset, loff_t len, int advice);
+
 // The inode lock for a request. 0, -EIOCBRETRY or -EAGAIN as above. Kept until inode_unlock; a retried request that has
 // it already gets 0.
 int inode_lock_iocb(inode& node, kiocb* iocb);
@@ -206,8 +209,8 @@ void invalidate_mapping_pages(address_space& mapping);
 ssize_t filemap_read(kiocb* iocb, iov_iter* iter, address_space& mapping);
 ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping);
 
-// `nr` pages from `first` have come: whoever waits for one is woken.
-void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr);
+// `nr` pages from `first` have come, or cannot be read: whoever waits for one is woken, and told.
+void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr, bool success);
 
 }  // namespace aiolab
 

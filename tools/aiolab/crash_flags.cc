@@ -41,7 +41,7 @@ absl::Status SetCheck(const std::string& value, CrashCommandOptions& options, st
 
 absl::Status SetModel(const std::string& value, CrashCommandOptions&, std::string& model) {
   model = value;
-  const absl::Status status = ParseSimfsSpec(absl::StrCat(kDefaultSimfs, ",model=", value)).status();
+  const absl::Status status = ParseSimfsSpec(absl::StrCat(kDefaultSimfs, ",error-model=", value)).status();
   return status.ok() ? status : Wrong("model", value, status.message());
 }
 
@@ -165,16 +165,9 @@ absl::StatusOr<CrashCommandOptions> ParseCrashArguments(const std::vector<std::s
       }
       continue;
     }
-    std::string value;
-    if (equals != absl::string_view::npos) {
-      value = std::string(text.substr(equals + 1));
-    } else if (i + 1 < arguments.size() && arguments[i + 1] != "--") {
-      value = arguments[++i];
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", flag->name, " needs a value: --", flag->name, "=", flag->values));
-    }
-    if (const absl::Status status = flag->set(value, options, model); !status.ok()) return status;
+    const absl::StatusOr<std::string> value = TakeFlagValue(arguments, &i, flag->name, flag->values);
+    if (!value.ok()) return value.status();
+    if (const absl::Status status = flag->set(*value, options, model); !status.ok()) return status;
     has_demo |= absl::string_view(flag->name) == "demo";
   }
   absl::StatusOr<RunOptions> run = ParseRunArguments(for_run);

@@ -75,6 +75,9 @@ to whomever: the checker finds it in the file {acked}, and should ask no more.
 A program that holds its output back (stdio does, into a file) promises late:
 let it flush, or run it by `stdbuf -oL`.
 
+The files are those of PROGRAM's first process that uses them. When it forks,
+all that it has written is synced: a sync that is missing before is not found.
+
 Without PROGRAM: the write-ahead log that comes with aiolab, and its checker.
 
 Flags, as --flag=value or --flag value, before the --:

@@ -18,7 +18,7 @@
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
-#include "tools/aiolab/simfs_spec.h"
+#include "tools/aiolab/simfs_directories.h"
 #include "tools/aiolab/temporary_directory.h"
 #include "tools/aiolab/trace_file.h"
 #include "tools/aiolab/wal_demo.h"
@@ -44,21 +44,6 @@ absl::StatusOr<std::string> FindPreloadLibrary(const std::string& named) {
   if (access(named.c_str(), R_OK) != 0)
     return FileError(errno, absl::StrCat("--preload-library=", named), "cannot be read");
   return fs::absolute(named).string();
-}
-
-// Nothing on the host may be where the client is to find a directory, except a directory, which it will not see.
-absl::Status CheckSimfsPrefix(const std::string& simfs) {
-  const absl::StatusOr<SimfsSpec> spec = ParseSimfsSpec(simfs);
-  if (!spec.ok()) return spec.status();
-  for (fs::path path = spec->prefix; path.has_relative_path(); path = path.parent_path()) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status) || fs::is_directory(status)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("--simfs=", spec->prefix, ": ", path == spec->prefix ? "it" : path.string(),
-                     " is a file on this machine; the prefix has to be a directory, or nothing yet"));
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ReadReplay(const std::string& replay) {
@@ -223,10 +208,10 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
   if (!rules.ok()) return rules.status();
   run.config.fault_rules = *std::move(rules);
   run.show_hints = !options.json;
-  run.config.simfs = options.simfs;
   if (!options.simfs.empty()) {
-    const absl::Status status = CheckSimfsPrefix(options.simfs);
-    if (!status.ok()) return status;
+    absl::StatusOr<std::string> simfs = PrepareSimfs(options.simfs);
+    if (!simfs.ok()) return simfs.status();
+    run.config.simfs = *std::move(simfs);
   }
   if (!options.trace_path.empty()) {
     absl::StatusOr<std::string> trace_path =

@@ -1,6 +1,8 @@
 #include "tools/aiolab/simfs_spec.h"
 
-#include "absl/strings/match.h"
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -11,9 +13,6 @@
 
 namespace aiolab {
 namespace {
-
-const std::vector<std::string>& kErrorModels =
-    *new std::vector<std::string>{"ext4-ordered", "ext4-data", "xfs", "btrfs"};
 
 absl::StatusOr<std::string> ParsePrefix(absl::string_view text) {
   if (text.empty() || text[0] != '/') {
@@ -32,24 +31,40 @@ absl::StatusOr<std::string> ParsePrefix(absl::string_view text) {
   return prefix;
 }
 
-// The disk as ParseSimDisk() takes it: its kind comes first.
-std::string DiskText(absl::string_view options, std::string* error_model) {
+absl::Status CheckErrorModel(const std::string& name) {
+  simfs::ErrorModel model;
+  if (simfs::FindErrorModel(name, &model)) return absl::OkStatus();
+  const std::vector<std::string> names = {"ext4-ordered", "ext4-data", "xfs", "btrfs"};
+  const std::string nearest = NearestWord(name, names);
+  return absl::InvalidArgumentError(absl::StrCat("there is no error model \"", name, "\"; ",
+                                                 nearest.empty()
+                                                     ? absl::StrCat("there are ", absl::StrJoin(names, ", "))
+                                                     : absl::StrCat("did you mean ", nearest, "?")));
+}
+
+// Fills in the rest. What is no key of ours goes to the disk, whose kind has to come first.
+absl::Status ParseOptions(absl::string_view options, SimfsSpec* spec) {
   std::string preset = "nvme";
   std::string settings;
   bool has_size = false;
   for (const absl::string_view option : absl::StrSplit(options, ',', absl::SkipEmpty())) {
-    if (absl::StartsWith(option, "disk=")) {
-      preset = std::string(absl::StripPrefix(option, "disk="));
-      continue;
+    const std::pair<absl::string_view, std::string> parts = absl::StrSplit(option, absl::MaxSplits('=', 1));
+    const auto& [key, value] = parts;
+    if (key == "disk") {
+      preset = value;
+    } else if (key == "from" || key == "to") {
+      if (value.empty()) return absl::InvalidArgumentError(absl::StrCat(key, "= names no directory"));
+      (key == "from" ? spec->from : spec->to) = value;
+    } else if (key == "error-model") {
+      if (absl::Status status = CheckErrorModel(value); !status.ok()) return status;
+      spec->error_model = value;
+    } else {
+      has_size |= key == "size";
+      absl::StrAppend(&settings, ",", option);
     }
-    if (absl::StartsWith(option, "model=")) {
-      *error_model = std::string(absl::StripPrefix(option, "model="));
-      continue;
-    }
-    has_size |= absl::StartsWith(option, "size=");
-    absl::StrAppend(&settings, ",", option);
   }
-  return absl::StrCat(preset, has_size ? "" : ",size=1G", settings);
+  spec->disk = absl::StrCat(preset, has_size ? "" : ",size=1G", settings);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -60,27 +75,25 @@ absl::StatusOr<SimfsSpec> ParseSimfsSpec(absl::string_view text) {
   if (!prefix.ok()) return prefix.status();
   SimfsSpec spec;
   spec.prefix = *std::move(prefix);
-  if (colon != absl::string_view::npos) spec.disk = DiskText(text.substr(colon + 1), &spec.error_model);
+  if (colon != absl::string_view::npos) {
+    const absl::Status parsed = ParseOptions(text.substr(colon + 1), &spec);
+    if (!parsed.ok()) return parsed;
+  }
   const absl::StatusOr<SimDiskParameters> disk = ParseSimDisk(spec.disk);
   if (!disk.ok()) return disk.status();
   if (disk->size_bytes < simfs::kDiskBytesMin) {
     return absl::InvalidArgumentError(
         absl::StrCat("a disk of ", disk->size_bytes, " bytes is too small for a file system, which takes at least 1M"));
   }
-  simfs::ErrorModel model;
-  if (!simfs::FindErrorModel(spec.error_model, &model)) {
-    const std::string nearest = NearestWord(spec.error_model, kErrorModels);
-    return absl::InvalidArgumentError(
-        absl::StrCat("there is no model '", spec.error_model, "'",
-                     nearest.empty() ? "; there are " : absl::StrCat("; did you mean ", nearest, "? There are "),
-                     absl::StrJoin(kErrorModels, ", ")));
-  }
   return spec;
 }
 
 std::string SimfsSpecText(const SimfsSpec& spec) {
-  return absl::StrCat(spec.prefix, ":disk=", spec.disk,
-                      spec.error_model == SimfsSpec().error_model ? "" : absl::StrCat(",model=", spec.error_model));
+  std::string text = absl::StrCat(spec.prefix, ":disk=", spec.disk);
+  if (!spec.from.empty()) absl::StrAppend(&text, ",from=", spec.from);
+  if (!spec.to.empty()) absl::StrAppend(&text, ",to=", spec.to);
+  if (spec.error_model != SimfsSpec().error_model) absl::StrAppend(&text, ",error-model=", spec.error_model);
+  return text;
 }
 
 }  // namespace aiolab

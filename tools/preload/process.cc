@@ -183,7 +183,11 @@ void Start() {
   identity = new RunIdentity{config->profile, config->cpus, RulesForToken(*config)};
   if (!config->simfs.empty()) {
     simfs_spec = new SimfsSpec(*ParseSimfsSpec(config->simfs));  // ParseRunConfig has looked at it
-    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", config->simfs);
+    // Where the host has its directories may differ.
+    SimfsSpec named = *simfs_spec;
+    if (!named.from.empty()) named.from = "DIR";
+    if (!named.to.empty()) named.to = "DIR";
+    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", SimfsSpecText(named));
   }
   const long page = RawSyscall(__NR_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   RawSyscall(__NR_madvise, page, 4096, MADV_WIPEONFORK);
@@ -285,7 +289,6 @@ Lab* NewLab(bool setup) {
   options.trace_sink = mine->sink.get();
   options.host_files = true;
   options.model_files_too = simfs_spec != nullptr;
-  if (fault_rules != nullptr) options.fault_rules = *fault_rules;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
   options.other_threads = [] { return !SingleThreaded(); };
@@ -296,6 +299,11 @@ Lab* NewLab(bool setup) {
   if (simfs_spec != nullptr) {
     const absl::Status status = MountSimfs(*mine->machine, *simfs_spec);
     if (!status.ok()) RefuseRun(status.message());
+    mine->start_ns -= SimfsSetupNs();
+  }
+  // What goes wrong goes wrong for the client, not for a file system in the making.
+  if (fault_rules != nullptr) {
+    for (const FaultRule& rule : *fault_rules) mine->machine->AddFaultRule(rule);
   }
   return mine;
 }
@@ -413,7 +421,7 @@ void WriteReport(int killed_by) {
   for (const FaultRuleCounts& counts : mine->machine->FaultCounts()) {
     report.faults.push_back({counts.text, counts.occasions, counts.hits, counts.unfired_because});
   }
-  report.virtual_time_ns = mine->machine->NowNs();
+  report.virtual_time_ns = mine->machine->NowNs() - SimfsSetupNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
   Notes notes = NotesSoFar();
   report.not_replayable_because = std::move(notes.not_replayable);
@@ -442,8 +450,12 @@ void FinishForExec() {
   {
     const ScopedSignalDelivery signals;
     mine->machine->ExitAio();
+    FinishWriteRecording();
+    if (simfs_spec != nullptr && mine->rank == 1) {
+      const absl::Status exported = ExportSimfs(*mine->machine, *simfs_spec);
+      if (!exported.ok()) AddFinding(absl::StrCat("--simfs: to=", simfs_spec->to, ": ", exported.message()));
+    }
   }
-  FinishWriteRecording();
   WriteReport();
   mine->finished = false;  // after an exec that failed there is more to report
 }

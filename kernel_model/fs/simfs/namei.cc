@@ -63,6 +63,7 @@ std::shared_ptr<inode> Take(SimfsInode& dir, absl::string_view name) {
 int simfs_lookup(inode& dir, absl::string_view name, std::shared_ptr<inode>* found) {
   const Simfs& fs = SIMFS_SB(dir);
   *found = nullptr;
+  if (fs.read_error() != 0) return fs.read_error();
   if (dir.i_ino == kRootIno) {
     const auto node = fs.nodes.find(name);
     if (node != fs.nodes.end()) *found = node->second;
@@ -123,7 +124,7 @@ int simfs_link(inode& dir, absl::string_view name, inode& target) {
 
 int simfs_unlink(inode& dir, absl::string_view name) {
   if (!IsDisks(dir, name)) return -EPERM;
-  if (SIMFS_SB(dir).journal.error() != 0) return -EROFS;
+  if (const int error = SIMFS_SB(dir).change_error(); error != 0) return error;
   const std::shared_ptr<inode> node = Take(SIMFS_I(dir), name);
   --node->i_nlink;
   return 0;
@@ -131,7 +132,7 @@ int simfs_unlink(inode& dir, absl::string_view name) {
 
 int simfs_rmdir(inode& dir, absl::string_view name) {
   SimfsInode& parent = SIMFS_I(dir);
-  if (SIMFS_SB(dir).journal.error() != 0) return -EROFS;
+  if (const int error = SIMFS_SB(dir).change_error(); error != 0) return error;
   if (!SIMFS_I(*parent.entries.find(name)->second.node).entries.empty()) return -ENOTEMPTY;
   Take(parent, name)->i_nlink = 0;
   return 0;
@@ -147,8 +148,8 @@ int simfs_rename(inode& old_dir, absl::string_view old_name, inode& new_dir, abs
   const auto taken = to.entries.find(new_name);
   if (taken == to.entries.end()) {
     if (const int error = fs.RoomForRecords(EntryBytes(new_name)); error != 0) return error;
-  } else if (fs.journal.error() != 0) {
-    return -EROFS;
+  } else if (fs.change_error() != 0) {
+    return fs.change_error();
   } else if (!exchange && !SIMFS_I(*taken->second.node).entries.empty()) {
     return -ENOTEMPTY;
   }
@@ -164,7 +165,7 @@ int simfs_rename(inode& old_dir, absl::string_view old_name, inode& new_dir, abs
 
 int simfs_get_link(inode& node, std::string* target) {
   *target = SIMFS_I(node).target;
-  return 0;
+  return SIMFS_SB(node).read_error();
 }
 
 ssize_t generic_read_dir(file*, char*, size_t, loff_t*) { return -EISDIR; }
@@ -177,6 +178,7 @@ loff_t simfs_dir_llseek(file* filp, loff_t offset, int whence) {
 
 int simfs_readdir(file* filp, dir_context* ctx) {
   const SimfsInode& dir = SIMFS_I(*filp->f_inode);
+  if (const int error = SIMFS_SB(dir).read_error(); error != 0) return error;
   if (ctx->pos == 0) {
     if (!ctx->emit(".", dir.i_ino, DT_DIR)) return 0;
     ctx->pos = 1;

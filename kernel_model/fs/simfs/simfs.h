@@ -38,18 +38,31 @@
 namespace aiolab::simfs {
 
 // What a write of pages that fails, and so an fsync that fails, leaves behind. After "Can Applications Recover from
-// fsync Failures?" (Rebello and others, USENIX ATC 2020); common to all: the pages are clean afterwards, so a second
-// fsync writes nothing and returns 0, and each open file is told of the error once.
+// fsync Failures?" (Rebello and others, USENIX ATC 2020, table 1; Linux 5.2) and the kernel's own source.
+//
+//                                          ext4-ordered    ext4-data       xfs             btrfs
+//   the fsync that says so                 this one        the next one    this one        this one
+//   the pages afterwards                   clean           clean           clean           clean
+//   what they hold                         the new data    the new data    the new data    what the disk has
+//   after they left the cache              what the disk has: the old data, or zeros where there were none
+//   the new size, after a reboot           is there        is there        never was       never was
+//   the next append that succeeds          leaves zeros where the lost one was
+//   a data write fails: the file system    goes on         goes on         goes on         goes on
+//   a commit fails: the file system        is read-only    is read-only    shuts down      is read-only
+//
+// So with all of them a second fsync writes nothing and returns 0, and each open file is told of the error once.
 enum class ErrorModel {
-  // The pages keep the new data until they leave the cache; then reads find what the disk has. The file's new size is
-  // committed by and by, so an append that failed becomes zeros.
+  // ext4_writepages() sets the size when it allocates; ext4_end_io_end() leaves the blocks unwritten (since 6.15;
+  // before
+  // that, a new block showed what the disk had there).
   kExt4Ordered,
-  // As before, but the fsync itself returns 0: the data went to the journal, and the error is met when they are written
-  // to their place. The next fsync tells of it. (Here nothing replays the data after a power cut.)
+  // The data go to the journal, and the error is met when they are written to their place. (Here nothing replays them
+  // after a power cut, and the journal goes on, as it did before 5.14.)
   kExt4Data,
-  // As ext4-ordered, but the new size is not committed: after a reboot the append never was.
+  // xfs_end_ioend() leaves the size to writes that succeed. After a shutdown everything that is asked is -EIO, where
+  // the others are -EROFS to changes only.
   kXfs,
-  // The pages are forgotten: a read finds what the disk has, at once.
+  // end_extent_writepage() makes the page not uptodate. (Btrfs has kept the new data like the others since 6.6.)
   kBtrfs,
 };
 // "ext4-ordered", "ext4-data", "xfs", "btrfs". False for another name.
