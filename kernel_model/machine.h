@@ -31,9 +31,11 @@
 
 namespace aiolab {
 
+class DiskObserver;
 class HostFiles;
-struct vm_state;
+class SectorStore;
 class SimDisk;
+struct vm_state;
 
 // A file system on a disk of its own.
 struct SimfsOptions {
@@ -41,6 +43,10 @@ struct SimfsOptions {
   std::string disk = "nvme,size=1G";         // see ParseSimDisk()
   std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
   bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
+  // What is on the disk; it is copied. Null: an empty file system is made.
+  const SectorStore* contents = nullptr;
+  // Sees everything that reaches the disk, mkfs included. Must outlive the machine. Null: none.
+  DiskObserver* observer = nullptr;
 };
 struct fs_struct;
 

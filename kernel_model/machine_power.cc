@@ -63,7 +63,11 @@ absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   mkfs_options.disk_bytes = disk->size_bytes;
   mkfs_options.label = options.path;
   SimfsMount mount = {options, &AddDisk(*disk), options.device_node ? &AddDisk(*disk) : nullptr};
-  {
+  mount.disk->set_observer(options.observer);
+  if (options.contents != nullptr) {
+    mount.disk->Load(*options.contents);
+    mount.options.contents = nullptr;  // theirs to keep only until now
+  } else {
     Entry entry(*this, nullptr, /*cost_ns=*/0);
     std::string problem;
     if (const int error = simfs::mkfs(*mount.disk, mkfs_options, &problem); error != 0) {

@@ -9,7 +9,7 @@ packages=(
   # Counts the tests in .ci/run.
   python3
   # Programs that the tests run as clients.
-  fio qemu-utils stress-ng sysbench
+  fio qemu-utils sqlite3 stress-ng sysbench
 )
 
 fail() {

@@ -357,16 +357,9 @@ absl::StatusOr<RunOptions> ParseRunArguments(const std::vector<std::string>& arg
     const size_t equals = text.find('=');
     const KnownFlag* known = FindKnownFlag(text.substr(0, equals));
     if (known == nullptr) return UnknownFlag(text.substr(0, equals));
-    std::string value;
-    if (equals != absl::string_view::npos) {
-      value = std::string(text.substr(equals + 1));
-    } else if (i + 1 < arguments.size() && arguments[i + 1] != "--") {
-      value = arguments[++i];
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", known->name, " needs a value: --", known->name, "=", known->values));
-    }
-    const absl::Status status = SetFlag(*known, value);
+    const absl::StatusOr<std::string> value = TakeFlagValue(arguments, &i, known->name, known->values);
+    if (!value.ok()) return value.status();
+    const absl::Status status = SetFlag(*known, *value);
     if (!status.ok()) return status;
     has_seed |= absl::string_view(known->name) == "seed";
   }
@@ -380,6 +373,15 @@ absl::StatusOr<RunOptions> ParseRunArguments(const std::vector<std::string>& arg
         "--clock=host and --replay exclude each other: the real clock cannot be replayed");
   }
   return options;
+}
+
+absl::StatusOr<std::string> TakeFlagValue(const std::vector<std::string>& arguments, size_t* index,
+                                          absl::string_view name, absl::string_view values) {
+  const std::string& argument = arguments[*index];
+  const size_t equals = argument.find('=');
+  if (equals != std::string::npos) return argument.substr(equals + 1);
+  if (*index + 1 < arguments.size() && arguments[*index + 1] != "--") return arguments[++*index];
+  return absl::InvalidArgumentError(absl::StrCat("--", name, " needs a value: --", name, "=", values));
 }
 
 std::vector<FlagHelp> RunFlagHelp() {

@@ -33,6 +33,7 @@
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
 #include "tools/preload/timers.h"
+#include "tools/preload/write_recording.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -122,6 +123,7 @@ void KeepFilesInChild(Lab& mine) {
   mine.replay = nullptr;
   mine.trace_text.clear();
   mine.trace.reset();
+  ForgetWriteRecording();
   mine.real_start_ns = HostMonotonicNs();
   mine.bytes_written_before_fork = mine.machine->kernel().stats.bytes_written;
 }
@@ -216,6 +218,7 @@ void Claim(Lab& mine) {
   // Without a run directory there is nobody to report to; the client goes on.
   if (!rank.ok()) return;
   mine.rank = *rank;
+  WriteRecordingGoesTo(*rank);
   if (config->trace_format.empty()) return;
   mine.trace = std::make_unique<TraceFile>(TracePathOfRank(*config, *rank), TailPath(config->run_dir, *rank));
   mine.trace->Append(mine.trace_text);
@@ -447,6 +450,7 @@ void FinishForExec() {
   {
     const ScopedSignalDelivery signals;
     mine->machine->ExitAio();
+    FinishWriteRecording();
     if (simfs_spec != nullptr && mine->rank == 1) {
       const absl::Status exported = ExportSimfs(*mine->machine, *simfs_spec);
       if (!exported.ok()) AddFinding(absl::StrCat("--simfs: to=", simfs_spec->to, ": ", exported.message()));

@@ -45,11 +45,14 @@ struct SimfsInode : inode {
 
   struct Entry {
     std::shared_ptr<inode> node;
-    loff_t offset;  // as readdir has it
+    loff_t offset;     // as readdir has it
+    uint64_t seq = 0;  // the transaction that made it
   };
   std::map<std::string, Entry, std::less<>> entries;  // of a directory
   std::map<loff_t, const std::string*> by_offset;
   loff_t next_offset = 2;  // behind "." and ".."
+  // Names that were taken out, and the transactions that have it; what is committed may go.
+  std::map<std::string, uint64_t> removed;
   uint64_t parent_ino = kRootIno;
   std::string target;  // of a symbolic link
 
