@@ -224,8 +224,6 @@ struct file_operations {
   long (*ioctl)(file* filp, unsigned cmd, unsigned long arg) = nullptr;
   // POSIX_FADV_*: the advice is one that exists. Null: taken and ignored.
   int (*fadvise)(file* filp, loff_t offset, loff_t len, int advice) = nullptr;
-  // SYNC_FILE_RANGE_*, from `offset` to `endbyte` inclusive. Null: nothing is cached.
-  int (*sync_file_range)(file* filp, loff_t offset, loff_t endbyte, unsigned flags) = nullptr;
 };
 
 // Which fields of an iattr count.

@@ -87,19 +87,18 @@ int HostRwFlags(const kiocb& iocb) {
   return flags;
 }
 
-ssize_t HostRw(long nr, kiocb* iocb, iov_iter* iter, size_t n, loff_t pos) {
+ssize_t HostRw(long nr, kiocb* iocb, iov_iter* iter, size_t n, loff_t pos, int flags) {
   const absl::InlinedVector<iovec, 4> segments = iov_iter_next(*iter, n);
-  const int flags = nr == __NR_pwritev2 ? HostRwFlags(*iocb) : 0;
   const long moved = RawSyscall(nr, Host(iocb->ki_filp).host_fd, segments.data(), segments.size(), pos, 0, flags);
   if (moved > 0) iov_iter_advance(iter, static_cast<size_t>(moved));
   return moved;
 }
 
 ssize_t HostReadRange(kiocb* iocb, iov_iter* iter, size_t n) {
-  return HostRw(__NR_preadv2, iocb, iter, n, iocb->ki_pos);
+  return HostRw(__NR_preadv2, iocb, iter, n, iocb->ki_pos, /*flags=*/0);
 }
 ssize_t HostWriteRange(kiocb* iocb, iov_iter* iter, size_t n) {
-  return HostRw(__NR_pwritev2, iocb, iter, n, iocb->ki_pos);
+  return HostRw(__NR_pwritev2, iocb, iter, n, iocb->ki_pos, HostRwFlags(*iocb));
 }
 
 loff_t HostSize(file* filp) {
@@ -156,12 +155,23 @@ void WatchFor(HostFile& host, short events) {
 // A file without pages: ready or not.
 ssize_t StreamIter(kiocb* iocb, iov_iter* iter, long nr, short wanted) {
   HostFile& host = Host(iocb->ki_filp);
+  const bool writes = nr == __NR_pwritev2;
+  const bool may_wait = (iocb->ki_filp->f_flags & O_NONBLOCK) == 0 && (iocb->ki_flags & IOCB_NOWAIT) == 0;
+  // A file that is ready may yet have no room for all of a write, and who sleeps on the host keeps everybody out here.
+  // Before Linux 6.4 a pipe cannot be told not to sleep, but one that is ready has room for PIPE_BUF bytes.
+  const bool takes_nowait = (iocb->ki_filp->f_mode & FMODE_NOWAIT) != 0;
+  const bool in_pieces = writes && may_wait && !takes_nowait && S_ISFIFO(iocb->ki_filp->f_inode->i_mode);
+  const int flags = (writes ? HostRwFlags(*iocb) : 0) | (takes_nowait ? RWF_NOWAIT : 0);
   for (;;) {
     if (HostPoll(host.host_fd, wanted) != 0) {
       const loff_t pos = (iocb->ki_filp->f_mode & FMODE_PREAD) != 0 ? iocb->ki_pos : -1;
-      return HostRw(nr, iocb, iter, iter->count, pos);
+      const size_t most = in_pieces ? std::min<size_t>(iter->count, PIPE_BUF) : iter->count;
+      const ssize_t moved = HostRw(nr, iocb, iter, most, pos, flags);
+      const bool is_over = moved != -EAGAIN && !(writes && moved > 0 && iter->count > 0);
+      if (is_over || !may_wait) return moved;
+      continue;
     }
-    if ((iocb->ki_filp->f_flags & O_NONBLOCK) != 0 || (iocb->ki_flags & IOCB_NOWAIT) != 0) return -EAGAIN;
+    if (!may_wait) return -EAGAIN;
     WatchFor(host, wanted);
     if (iocb->ki_wait != nullptr) {
       iocb->ki_waits_for = nullptr;  // something outside the model

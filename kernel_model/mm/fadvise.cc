@@ -44,7 +44,7 @@ int generic_fadvise(file* filp, loff_t offset, loff_t len, int advice) {
       filp->f_mode &= ~FMODE_RANDOM;
       return 0;
     case POSIX_FADV_WILLNEED:
-      force_page_cache_readahead(mapping, first_byte >> kPageShift,
+      force_page_cache_readahead(*filp, first_byte >> kPageShift,
                                  (last_byte >> kPageShift) - (first_byte >> kPageShift) + 1);
       return 0;
     case POSIX_FADV_NOREUSE:

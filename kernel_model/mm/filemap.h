@@ -9,7 +9,11 @@
 //
 // Nothing but what says so sleeps.
 //
-// Mirrors: include/linux/pagemap.h, mm/filemap.c, mm/truncate.c.
+// The first kind is not the second with less in it: hostfs has no bytes of its own to keep (preadv2 moves them straight
+// between the client and the host's file), and knows of a file no more than its fd tells, so it has neither blocks nor
+// a size to go by. Of tmpfs, whose bytes are never elsewhere, only a machine that retries asks which pages "are there".
+//
+// Mirrors: include/linux/pagemap.h, mm/filemap.c, mm/truncate.c, mm/fadvise.c.
 #ifndef KERNEL_MODEL_MM_FILEMAP_H_
 #define KERNEL_MODEL_MM_FILEMAP_H_
 
@@ -173,6 +177,8 @@ bool filemap_range_has_page(const address_space& mapping, uint64_t first, uint64
 int filemap_write_and_wait_range(address_space& mapping, uint64_t first, uint64_t last, fsync_state* state);
 // The same for fsync: 0, -EIOCBRETRY, or the error that this file has to be told of, once.
 int file_write_and_wait_range(file* filp, uint64_t first, uint64_t last, fsync_state* state);
+// Sleeps until no page of [first, last] is under writeback. 0, or the error that this file has to be told of, once.
+int file_fdatawait_range(file* filp, uint64_t first, uint64_t last);
 // The error of writing back since the file was told last, or 0; it has been told then.
 int file_check_and_advance_wb_err(file* filp);
 errseq_t filemap_sample_wb_err(const address_space& mapping);

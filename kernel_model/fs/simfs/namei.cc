@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "kernel_model/fs/libfs.h"
 #include "kernel_model/fs/simfs/super.h"
 
 namespace aiolab::simfs {
@@ -168,14 +169,6 @@ int simfs_get_link(inode& node, std::string* target) {
   return SIMFS_SB(node).read_error();
 }
 
-ssize_t generic_read_dir(file*, char*, size_t, loff_t*) { return -EISDIR; }
-
-loff_t simfs_dir_llseek(file* filp, loff_t offset, int whence) {
-  if (whence == SEEK_CUR) offset += filp->f_pos;
-  if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0) return -EINVAL;
-  return filp->f_pos = offset;
-}
-
 int simfs_readdir(file* filp, dir_context* ctx) {
   const SimfsInode& dir = SIMFS_I(*filp->f_inode);
   if (const int error = SIMFS_SB(dir).read_error(); error != 0) return error;
@@ -236,7 +229,7 @@ const file_operations kDirOperations = {
     .name = "directory",
     .fsync = simfs_fsync,
     .read = generic_read_dir,
-    .llseek = simfs_dir_llseek,
+    .llseek = offset_dir_llseek,
     .iterate = simfs_readdir,
 };
 

@@ -182,6 +182,44 @@ TEST_F(AioTest, NoappendWritesAtItsOffset) {
   EXPECT_STREQ(contents, "Jello");
 }
 
+// A pipe of the host that is not full has room for a part of a write. The rest waits as a request, not on the host.
+TEST_F(AioTest, AWriteThatAHostPipeHasNoRoomForDoesNotKeepTheModel) {
+  int pipe[2];
+  ASSERT_EQ(pipe2(pipe, O_CLOEXEC), 0);
+  fds_.insert(fds_.end(), {pipe[0], pipe[1]});
+  ASSERT_EQ(fcntl(pipe[1], F_SETPIPE_SZ, 4096), 4096);
+  const aio_context_t ctx = NewContext();
+  const std::string bytes = std::string(4096, 'a') + std::string(4096, 'b') + std::string(100, 'c');
+  iocb write = NewIocb(IOCB_CMD_PWRITE, pipe[1], bytes.data(), bytes.size());
+  alarm(10);  // for the case that it never ends
+  ASSERT_EQ(Submit(ctx, &write), 1);
+  std::string read_back(bytes.size(), '?');
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t got = read(pipe[0], &read_back[done], bytes.size() - done);
+    ASSERT_GT(got, 0);
+    done += static_cast<size_t>(got);
+    machine_.AdvanceTo(machine_.NowNs() + 1'000'000);
+  }
+  EXPECT_EQ(Reap(ctx).res, static_cast<int64_t>(bytes.size()));
+  alarm(0);
+  EXPECT_EQ(read_back, bytes);
+}
+
+// As on Linux 6.18 (AdviceTest in tests/conformance), which a file of the host only shows where its file system takes
+// RWF_NOWAIT.
+TEST_F(AioTest, AReadOfAHostFileThatMayNotWaitHasItsPageReadAllTheSame) {
+  const int fd = NewFile("hello");
+  const aio_context_t ctx = NewContext();
+  char buffer[8] = {};
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer));
+  read.aio_rw_flags = RWF_NOWAIT;
+  const int64_t result = ResultOf(ctx, &read);
+  if (result == -EOPNOTSUPP) return;
+  EXPECT_EQ(result, -EAGAIN);
+  machine_.AdvanceTo(machine_.NowNs() + 1'000'000'000);
+  EXPECT_EQ(ResultOf(ctx, &read), 5);
+}
+
 TEST_F(AioTest, CountsRefusedSubmitsToo) {
   const aio_context_t ctx = NewContext(1);
   iocb read = NewIocb(IOCB_CMD_PREAD, -1);
