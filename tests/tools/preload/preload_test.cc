@@ -106,6 +106,11 @@ TEST_F(PreloadTest, TheProcessorDoesNotCallItsTimeStampCounterSteady) {
   EXPECT_EQ(run.result.status, 0) << run.result.out;
 }
 
+TEST_F(PreloadTest, TheTimeStampCounterCanBeReadOnASmallStack) {
+  const AiolabRun run = Probe("alternate_stack");
+  EXPECT_EQ(run.result.status, 0) << run.result.out;
+}
+
 TEST_F(PreloadTest, AThreadThatIsNoClientHasAClockToo) {
   const AiolabRun run = Probe("threads");
   EXPECT_EQ(run.result.status, 0) << run.result.out;

@@ -110,6 +110,30 @@ int Cpuid() {
   return 0;
 }
 
+uint64_t ticks_in_handler[2];
+
+void ReadTicks(int) {
+  ticks_in_handler[0] = __rdtsc();
+  ticks_in_handler[1] = __rdtsc();
+}
+
+// A look at the time-stamp counter costs time, except where the model has no room to let time pass.
+int AlternateStack() {
+  NewContext();
+  static char memory[16384];
+  for (const int flags : {static_cast<int>(SS_DISABLE), 0}) {
+    const stack_t stack = {memory, flags, sizeof(memory)};
+    EXPECT(sigaltstack(&stack, nullptr) == 0);
+    struct sigaction action = {};
+    action.sa_handler = ReadTicks;
+    action.sa_flags = SA_ONSTACK;
+    EXPECT(sigaction(SIGUSR1, &action, nullptr) == 0);
+    EXPECT(raise(SIGUSR1) == 0);
+    EXPECT((ticks_in_handler[0] == ticks_in_handler[1]) == (flags != SS_DISABLE));
+  }
+  return 0;
+}
+
 // A second thread's clock goes on with the real one, never back, and its timeouts end.
 int Threads() {
   NewContext();
@@ -349,12 +373,14 @@ int main(int argc, char** argv) {
   alarm(0);
   if (look == "clocks") return Clocks();
   if (look == "cpuid") return Cpuid();
+  if (look == "alternate_stack") return AlternateStack();
   if (look == "threads") return Threads();
   if (look == "signals") return Signals();
   if (look == "faults") return Faults();
   if (look == "crash") return Crash();
   if (look == "proc_files") return ProcFiles();
   if (look == "exec") return Exec();
+  if (look == "advice") return Advice();
   if (look == "closes_in_flight") return ClosesInFlight();
   // The ends of a process: each leaves a report.
   NewContext();
