@@ -426,6 +426,11 @@ std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
   return host_files_->WillCloseRange(first, last);
 }
 
+bool Machine::AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len) {
+  const Visit visit(*this);
+  return host_files_->AdviseDontNeed(fd, offset, len);
+}
+
 // Steps are counted by the trace, which without a sink counts nothing.
 void Machine::CountStepsFor(const FaultRule& rule) {
   static NoTraceSink& nowhere = *new NoTraceSink;

@@ -121,6 +121,8 @@ class Machine {
   bool WillCloseHostFd(int fd);
   // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
   std::vector<int> WillCloseHostFds(unsigned first, unsigned last);
+  // The client says that it will not need the bytes of its fd any more: HostFiles::AdviseDontNeed. Requires the same.
+  bool AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len);
   Trace& trace() { return trace_; }
   SimDisk& disk() { return *disk_; }
 

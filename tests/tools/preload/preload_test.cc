@@ -149,6 +149,14 @@ TEST_F(PreloadTest, ARequestOutlivesItsFd) {
   }
 }
 
+TEST_F(PreloadTest, PagesThatAreNotNeededAreBroughtInAnew) {
+  for (const char* profile : {"retry", "mainline"}) {
+    const AiolabRun run = Probe("advice", {std::string("--profile=") + profile});
+    EXPECT_EQ(run.result.status, 0) << run.result.out;
+    EXPECT_EQ(run.report["totals"]["bios"], 6) << profile;
+  }
+}
+
 // More and fewer blocks than the token's run had: the run ends where it is seen, and says what differs.
 TEST_F(PreloadTest, AReplayOfAnotherRunIsToldApart) {
   const auto run = [&](const char* flag, const char* blocks) {
