@@ -433,6 +433,11 @@ long Machine::FaultAtHostFsync(int fd) {
   return error;
 }
 
+bool Machine::AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len) {
+  const Visit visit(*this);
+  return host_files_->AdviseDontNeed(fd, offset, len);
+}
+
 // Steps are counted by the trace, which without a sink counts nothing.
 void Machine::CountStepsFor(const FaultRule& rule) {
   static NoTraceSink& nowhere = *new NoTraceSink;

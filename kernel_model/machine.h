@@ -133,6 +133,8 @@ class Machine {
   // The client is about to sync a host fd: 0, or the -errno with which a fault rule ends that. With such a rule it
   // takes a system call's time. Requires: host_files, !InsideModel().
   long FaultAtHostFsync(int fd);
+  // The client says that it will not need the bytes of its fd any more: HostFiles::AdviseDontNeed. Requires the same.
+  bool AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len);
   Trace& trace() { return trace_; }
   SimDisk& disk() { return *disk_; }
 

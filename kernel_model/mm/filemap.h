@@ -18,6 +18,7 @@
 #define KERNEL_MODEL_MM_FILEMAP_H_
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -201,9 +202,10 @@ int truncate_inode_pages_range(address_space& mapping, uint64_t first, uint64_t 
 // Removes the clean, idle pages of [first, last]. 0, or -EBUSY if some page could not go.
 int invalidate_inode_pages2_range(address_space& mapping, uint64_t first, uint64_t last);
 
-// Forgets every page that nobody waits for, so that the next request finds them absent. For both kinds of files; dirty
-// pages stay.
-void invalidate_mapping_pages(address_space& mapping);
+// Forgets the pages of [first, last] that nobody waits for, so that the next request finds them absent. For both kinds
+// of files; dirty pages stay.
+void invalidate_mapping_pages(address_space& mapping, uint64_t first = 0,
+                              uint64_t last = std::numeric_limits<uint64_t>::max());
 
 // ---- Files whose bytes live elsewhere
 

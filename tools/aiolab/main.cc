@@ -28,11 +28,12 @@ int Refuse(const std::string& message) {
 
 int UnknownCommand(const std::string& word) {
   const std::string nearest = NearestWord(word, CommandNames());
-  return Refuse(absl::StrCat("there is no command '", word, "'; ",
-                             nearest.empty() ? "`aiolab help` lists them" : absl::StrCat("did you mean ", nearest, "?"),
-                             word.find('/') != std::string::npos || access(word.c_str(), F_OK) == 0
-                                 ? absl::StrCat(" To run a program: aiolab run -- ", word)
-                                 : ""));
+  return Refuse(
+      absl::StrCat("there is no command '", word, "'; ",
+                   nearest.empty() ? "`aiolab help` lists them." : absl::StrCat("did you mean ", nearest, "?"),
+                   word.find('/') != std::string::npos || access(word.c_str(), F_OK) == 0
+                       ? absl::StrCat(" To run a program: aiolab run -- ", word)
+                       : ""));
 }
 
 int Help(const std::vector<std::string>& words) {

@@ -57,8 +57,9 @@ bool AbslParseFlag(absl::string_view text, WordFlag<Words>* flag, std::string* e
   for (const auto& [other, ours] : Words::Synonyms()) {
     if (nearest.empty() && text == other) nearest = ours;
   }
-  *error = absl::StrCat(nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "), "There ",
-                        words.size() == 1 ? "is " : "are ", absl::StrJoin(words, ", "));
+  *error = absl::StrCat(nearest.empty() ? absl::StrCat("there is no '", text, "'; there are ")
+                                        : absl::StrCat("did you mean ", nearest, "? There are "),
+                        absl::StrJoin(words, ", "));
   return false;
 }
 
