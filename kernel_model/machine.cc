@@ -84,7 +84,8 @@ Machine::Machine(MachineOptions options)
            .other_threads = options_.other_threads ? options_.other_threads : [this] { return OtherThreadsAlive(); },
            .on_stuck = [this](const std::string& finding, bool certain) { return OnStuck(finding, certain); },
            .on_alarm = [this] { return OnAlarm(); },
-           .stuck_grace_ns = options_.stuck_grace_ns}),
+           .alone = options_.patience_alone,
+           .with_others = options_.patience_with_threads}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
       vm_(std::make_unique<vm_state>(kernel_)),
       disk_(std::make_unique<SimDisk>(kernel_, options_.disk)),
@@ -387,7 +388,8 @@ bool Machine::OnStuck(const std::string& finding, bool certain) {
   const task_struct& task = current();
   const std::string who =
       task.describe_sleep == nullptr ? "" : absl::StrCat(task.comm, " ", (*task.describe_sleep)(), ": ");
-  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(certain ? finding : who + finding, certain);
+  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(
+      finding == Executor::kNobodyCame ? who + finding : finding, certain);
 }
 
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }

@@ -74,7 +74,9 @@ struct MachineOptions {
   // A fault rule has cut the power, and the disks hold what is left. Null: every call returns -EIO from then on, as
   // after PowerCut(). Must not return if host_files.
   std::function<void()> on_power_cut = nullptr;
-  int64_t stuck_grace_ns = 2'000'000'000;   // real time that a lone client gets for a signal to come
+  // When a client that waits with nothing in the model due is a case for on_stuck.
+  Executor::Patience patience_alone = Executor::Options().alone;
+  Executor::Patience patience_with_threads = {};
   std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
   // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
   // it calls MountSimfs().

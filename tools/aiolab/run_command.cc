@@ -203,6 +203,7 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
   run.config.cpus = options.cpus;
   run.config.clock = options.clock;
   run.config.seeded_bug = options.seeded_bug;
+  run.config.hang_after_s = options.hang_after_s;
   absl::StatusOr<std::string> rules =
       CollectFaultRules(EnvironmentVariable(kFaultVariable), options.fault_file, options.faults);
   if (!rules.ok()) return rules.status();

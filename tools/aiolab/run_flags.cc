@@ -200,6 +200,18 @@ bool AbslParseFlag(absl::string_view text, PathFlag* flag, std::string* error) {
 
 std::string AbslUnparseFlag(const PathFlag& flag) { return flag.path; }
 
+struct HangAfterFlag {
+  int seconds = -1;
+};
+
+bool AbslParseFlag(absl::string_view text, HangAfterFlag* flag, std::string* error) {
+  if (absl::SimpleAtoi(text, &flag->seconds) && flag->seconds >= 0) return true;
+  *error = "it has to be a whole number of seconds, or 0 for never";
+  return false;
+}
+
+std::string AbslUnparseFlag(const HangAfterFlag& flag) { return flag.seconds < 0 ? "" : absl::StrCat(flag.seconds); }
+
 struct FaultFlag {
   std::vector<std::string> rules;  // each --fault adds to those before it
 };
@@ -252,6 +264,11 @@ ABSL_FLAG(
     "commas; kernel_model/FAULTS.md has them all. Rules in the environment variable AIOLAB_FAULT come before them.");
 ABSL_FLAG(aiolab::PathFlag, fault_file, aiolab::PathFlag(),
           "The same from a file, one rule a line; # begins a comment.");
+ABSL_FLAG(
+    aiolab::HangAfterFlag, hang_after, aiolab::HangAfterFlag(),
+    "A client that waits in io_getevents with nothing in flight, and nobody there to submit more, is ended with a "
+    "finding after so many seconds of real time; 0: never. By default that is 30 in a process with one thread, and "
+    "never in others: what their other threads may yet do is not known.");
 ABSL_FLAG(aiolab::PathFlag, preload_library, aiolab::PathFlag(),
           "The library that is loaded into the client, if not the one that came with aiolab.");
 
@@ -278,6 +295,7 @@ constexpr KnownFlag kKnownFlags[] = {
     {"seeded-bug", "NAME", true},
     {"fault", "RULES", true},
     {"fault-file", "PATH", true},
+    {"hang-after", "SECONDS", true},
     {"preload-library", "FILE", false},
 };
 
@@ -331,6 +349,7 @@ absl::StatusOr<RunOptions> OptionsFromFlags() {
   options.simfs = absl::GetFlag(FLAGS_simfs).spec;
   options.faults = absl::GetFlag(FLAGS_fault).rules;
   options.fault_file = absl::GetFlag(FLAGS_fault_file).path;
+  options.hang_after_s = absl::GetFlag(FLAGS_hang_after).seconds;
   options.preload_library = absl::GetFlag(FLAGS_preload_library).path;
   return options;
 }

@@ -24,6 +24,7 @@ struct RunOptions {
   std::string simfs;                // as SimfsSpecText has it; empty: every file is the host's
   std::vector<std::string> faults;  // one for each --fault
   std::string fault_file;           // empty for none
+  int hang_after_s = -1;            // as in RunConfig
   std::string preload_library;      // empty: where it was installed
   std::vector<std::string> client;  // what follows "--"; empty: the embedded default
 };

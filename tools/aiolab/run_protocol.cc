@@ -114,6 +114,12 @@ absl::Status ParseField(absl::string_view key, const std::string& value, RunConf
     config.record_writes = value == "1";
     return absl::OkStatus();
   }
+  if (key == "hang_after_s") {
+    if (!absl::SimpleAtoi(value, &config.hang_after_s) || config.hang_after_s < -1) {
+      return WrongValue(value, "a number of seconds, or -1");
+    }
+    return absl::OkStatus();
+  }
   if (key == "fault_rules") return ParseText(value, config.fault_rules);
   if (key == "trace_path") return ParsePath(value, /*required=*/false, config.trace_path);
   if (key == "replay_path") return ParsePath(value, /*required=*/false, config.replay_path);
@@ -136,6 +142,7 @@ std::vector<std::pair<std::string, std::string>> Fields(const RunConfig& config)
       {"seeded_bug", config.seeded_bug},
       {"simfs", config.simfs},
       {"fault_rules", config.fault_rules},
+      {"hang_after_s", absl::StrCat(config.hang_after_s)},
       {"run_dir", config.run_dir},
       {"record_writes", config.record_writes ? "1" : "0"},
   };

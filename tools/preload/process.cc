@@ -30,6 +30,7 @@
 #include "tools/preload/signals.h"
 #include "tools/preload/simfs_cwd.h"
 #include "tools/preload/simfs_mount.h"
+#include "tools/preload/stuck.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
 #include "tools/preload/timers.h"
@@ -57,7 +58,6 @@ struct Lab {
   int64_t start_ns = 0;       // client time
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
-  bool said_stuck = false;  // and that nobody comes
   uint64_t bytes_written_before_fork = 0;
 };
 
@@ -231,35 +231,13 @@ void NoteSeveralThreads(const Lab& mine) {
   }
 }
 
-std::string CommandName() {
-  // Not the calling thread's, which may be ours.
-  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
-}
-
-bool OnStuck(const std::string& finding, bool certain) {
-  AddFinding(finding);
-  if (!certain) {
-    Lab* mine = lab.load();
-    if (!std::exchange(mine->said_stuck, true)) {
-      (void)WriteHint(config->run_dir,
-                      absl::StrCat("process ", mine->rank, " (", CommandName(), "): ", finding,
-                                   "\n  It may wait for ever, as on the real kernel; Ctrl-C ends it."));
-    }
-    return false;
-  }
-  NoteSeveralThreads(*lab.load());
-  WriteReport();
-  ExitNow(kFindingExitStatus);
-}
-
 // What the client does from here on is not what the token was made for.
 void EndDivergedReplay(const std::string& why) {
   NotReplayable(why);
   // Of a child that has its parent's machine the token says nothing.
   if (const Lab* const mine = lab.load(); mine != nullptr && is_child && mine->replay == nullptr) return;
   AddFinding(absl::StrCat("this run is not the one of the replay token: ", why));
-  WriteReport();
-  ExitNow(kFindingExitStatus);
+  EndByFinding();
 }
 
 std::unique_ptr<Chooser> NewChooser(Lab& mine) {
@@ -291,6 +269,8 @@ Lab* NewLab(bool setup) {
   options.model_files_too = simfs_spec != nullptr;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
+  options.patience_alone = HangPatience(/*alone=*/true);
+  options.patience_with_threads = HangPatience(/*alone=*/false);
   options.other_threads = [] { return !SingleThreaded(); };
   mine->machine = std::make_unique<Machine>(options);
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
@@ -395,12 +375,19 @@ bool ThreadInModel() {
 
 bool OwnsMemory() { return owner_pid != nullptr && owner_pid->load() == RawSyscall(__NR_getpid); }
 
-bool HasReport() {
+int Rank() {
   const Lab* mine = lab.load();
-  return mine != nullptr && mine->rank != 0;
+  return mine == nullptr ? 0 : mine->rank;
 }
 
-void WriteReport(int killed_by) {
+bool HasReport() { return Rank() != 0; }
+
+std::string CommandName() {
+  // Not the calling thread's, which may be ours.
+  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
+}
+
+void WriteReport(int killed_by, bool interim) {
   Lab* mine = lab.load();
   if (mine == nullptr) return;
   if (mine->trace != nullptr) mine->trace->Flush();
@@ -411,6 +398,7 @@ void WriteReport(int killed_by) {
   report.rank = mine->rank;
   report.command = CommandName();
   report.killed_by = killed_by;
+  report.interim = interim;
   report.operations = mine->machine->Operations();
   const kernel_stats& stats = mine->machine->kernel().stats;
   report.retries = stats.retries;
@@ -440,6 +428,12 @@ void WriteReport(int killed_by) {
   if (mine->trace != nullptr && mine->trace->begun()) report.trace_path = mine->trace->path();
   if (mine->trace != nullptr) report.trace_error = mine->trace->error();
   (void)WriteRunReport(config->run_dir, report);
+}
+
+void EndByFinding() {
+  NoteSeveralThreads(*lab.load());
+  WriteReport();
+  ExitNow(kFindingExitStatus);
 }
 
 void FinishForExec() {
