@@ -207,12 +207,18 @@ long EmulatedSyscalls::ftruncate(int fd, loff_t length) {
 }
 
 long EmulatedSyscalls::fsync(int fd) {
-  if (on_host_) return Host().fsync(fd);
+  if (on_host_) {
+    const long error = machine_.FaultAtHostFsync(fd);
+    return error != 0 ? error : Host().fsync(fd);
+  }
   return Syscall(machine_, "fsync", [&] { return sys_fsync(fd, /*datasync=*/0); });
 }
 
 long EmulatedSyscalls::fdatasync(int fd) {
-  if (on_host_) return Host().fdatasync(fd);
+  if (on_host_) {
+    const long error = machine_.FaultAtHostFsync(fd);
+    return error != 0 ? error : Host().fdatasync(fd);
+  }
   return Syscall(machine_, "fdatasync", [&] { return sys_fsync(fd, /*datasync=*/1); });
 }
 

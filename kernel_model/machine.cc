@@ -84,7 +84,8 @@ Machine::Machine(MachineOptions options)
            .other_threads = options_.other_threads ? options_.other_threads : [this] { return OtherThreadsAlive(); },
            .on_stuck = [this](const std::string& finding, bool certain) { return OnStuck(finding, certain); },
            .on_alarm = [this] { return OnAlarm(); },
-           .stuck_grace_ns = options_.stuck_grace_ns}),
+           .alone = options_.patience_alone,
+           .with_others = options_.patience_with_threads}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
       vm_(std::make_unique<vm_state>(kernel_)),
       disk_(std::make_unique<SimDisk>(kernel_, options_.disk)),
@@ -98,6 +99,7 @@ Machine::Machine(MachineOptions options)
   kernel_.disk = disk_.get();
   kernel_.vm = vm_.get();
   kernel_.sched_submit_work = blk_schedule_flush_plug;
+  kernel_.cut_power = [this](uint32_t tear_bytes) { LosePowerNext(tear_bytes); };
   MakeNamespace();
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
@@ -129,6 +131,7 @@ Machine::~Machine() {
     Entry entry(*this, nullptr);
     DropKernelState();
   }
+  executor_.Cancel(power_cut_);
   trace_.Flush();
   munmap(fork_canary_, 4096);
   if (cached_machine_id == id_) cached_machine_id = 0;
@@ -384,7 +387,8 @@ bool Machine::OnStuck(const std::string& finding, bool certain) {
   const task_struct& task = current();
   const std::string who =
       task.describe_sleep == nullptr ? "" : absl::StrCat(task.comm, " ", (*task.describe_sleep)(), ": ");
-  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(certain ? finding : who + finding, certain);
+  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(
+      finding == Executor::kNobodyCame ? who + finding : finding, certain);
 }
 
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }
@@ -417,6 +421,22 @@ bool Machine::WillCloseHostFd(int fd) {
 std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
   const Visit visit(*this);
   return host_files_->WillCloseRange(first, last);
+}
+
+long Machine::FaultAtHostFsync(int fd) {
+  if (!kernel_.faults.armed(FaultSite::kFsync)) return 0;
+  Entry entry(*this, nullptr);
+  file* const filp = files_->fget(fd);
+  if (filp == nullptr) return 0;
+  fsync_state state;
+  const long error = filp->f_op->fsync == nullptr ? 0 : fault_fsync(filp, &state);
+  fput(filp);
+  return error;
+}
+
+bool Machine::AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len) {
+  const Visit visit(*this);
+  return host_files_->AdviseDontNeed(fd, offset, len);
 }
 
 // Steps are counted by the trace, which without a sink counts nothing.

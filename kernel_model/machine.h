@@ -31,9 +31,11 @@
 
 namespace aiolab {
 
+class DiskObserver;
 class HostFiles;
-struct vm_state;
+class SectorStore;
 class SimDisk;
+struct vm_state;
 
 // A file system on a disk of its own.
 struct SimfsOptions {
@@ -41,6 +43,10 @@ struct SimfsOptions {
   std::string disk = "nvme,size=1G";         // see ParseSimDisk()
   std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
   bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
+  // What is on the disk; it is copied. Null: an empty file system is made.
+  const SectorStore* contents = nullptr;
+  // Sees everything that reaches the disk, mkfs included. Must outlive the machine. Null: none.
+  DiskObserver* observer = nullptr;
 };
 struct fs_struct;
 
@@ -65,7 +71,12 @@ struct MachineOptions {
   std::function<bool()> other_threads = nullptr;
   // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
   std::function<int64_t()> on_alarm = nullptr;
-  int64_t stuck_grace_ns = 2'000'000'000;   // real time that a lone client gets for a signal to come
+  // A fault rule has cut the power, and the disks hold what is left. Null: every call returns -EIO from then on, as
+  // after PowerCut(). Must not return if host_files.
+  std::function<void()> on_power_cut = nullptr;
+  // When a client that waits with nothing in the model due is a case for on_stuck.
+  Executor::Patience patience_alone = Executor::Options().alone;
+  Executor::Patience patience_with_threads = {};
   std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
   // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
   // it calls MountSimfs().
@@ -121,6 +132,11 @@ class Machine {
   bool WillCloseHostFd(int fd);
   // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
   std::vector<int> WillCloseHostFds(unsigned first, unsigned last);
+  // The client is about to sync a host fd: 0, or the -errno with which a fault rule ends that. With such a rule it
+  // takes a system call's time. Requires: host_files, !InsideModel().
+  long FaultAtHostFsync(int fd);
+  // The client says that it will not need the bytes of its fd any more: HostFiles::AdviseDontNeed. Requires the same.
+  bool AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len);
   Trace& trace() { return trace_; }
   SimDisk& disk() { return *disk_; }
 
@@ -229,7 +245,12 @@ class Machine {
   // runs meanwhile finds InsideModel(), and stays out.
   class Visit;
   task_struct& ThisTask();
-  void LosePower();
+  struct PowerCutEvent : Executor::Event {
+    Machine* machine = nullptr;
+    uint32_t tear_bytes = 0;
+  };
+  void LosePower(uint32_t tear_bytes = 0);
+  void LosePowerNext(uint32_t tear_bytes);
   void MakeNamespace();
   void DropKernelState();
   absl::Status MountOne(const SimfsMount& mount);
@@ -260,6 +281,7 @@ class Machine {
   std::vector<SimfsMount> simfs_mounts_;
   std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
+  PowerCutEvent power_cut_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
   char* fork_canary_;                        // a page that the kernel clears in a child: non-zero in the parent

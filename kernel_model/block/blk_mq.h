@@ -109,6 +109,9 @@ void blk_mq_submit_bio(request_queue& q, bio* bio);
 // The device has done `rq`: 0 or -errno, which every bio gets that has no error of its own.
 void blk_mq_end_request(request* rq, int error);
 
+// A trace, by the kernel's tracepoint name.
+void TraceRequest(absl::string_view event, const request& rq);
+
 void blk_mq_flush_plug_list(blk_plug* plug, bool from_schedule);
 
 // The machine has lost its power, or was copied by a fork: no request is left, and none of their bios ends; `drop` gets

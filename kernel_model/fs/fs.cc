@@ -215,12 +215,26 @@ int fault_page(kiocb* iocb, size_t bytes) {
   return -ask_fault(FaultSite::kPage, kAllFaultKinds, fault_point(*iocb, std::min(bytes, kPageSize - in_page))).error;
 }
 
+int fault_fsync(file* filp, fsync_state* state) {
+  FaultPoint point;
+  point.path = filp->f_name;
+  point.open = filp->f_id;
+  point.models = (filp->f_op->fop_flags & FOP_FAULT_MODELS) != 0;
+  const Fault fault = ask_fault(FaultSite::kFsync, kAllFaultKinds, point);
+  if (!fault) return 0;
+  if (fault.kind == FaultKind::kPowerCut) {
+    current_kernel().cut_power(static_cast<uint32_t>(fault.n));
+    return -EIO;
+  }
+  if (fault.what->model.empty()) return -fault.error;
+  state->fault_error = -fault.error;
+  state->fault_model = fault.what->model;
+  return 0;
+}
+
 int vfs_fsync(file* filp, int datasync, fsync_state* state) {
   if (fault_armed(FaultSite::kFsync) && !std::exchange(state->fault_asked, true)) [[unlikely]] {
-    FaultPoint point;
-    point.path = filp->f_name;
-    point.open = filp->f_id;
-    if (const Fault fault = ask_fault(FaultSite::kFsync, kAllFaultKinds, point)) return -fault.error;
+    if (const int error = fault_fsync(filp, state); error != 0) return error;
   }
   return filp->f_op->fsync(filp, datasync, state);
 }

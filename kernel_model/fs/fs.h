@@ -155,7 +155,8 @@ struct fsync_state {
     wait = leave;
     writeback_passes = 0;
     fault_asked = flush_started = flushed = false;
-    error = 0;
+    error = fault_error = 0;
+    fault_model.clear();
     fs_step = 0;
   }
 
@@ -163,6 +164,9 @@ struct fsync_state {
   int writeback_passes = 0;          // of file_write_and_wait_range
   wait_queue_head flush_done;
   bool fault_asked = false;  // vfs_fsync's own
+  // A fault rule: the writes that this fsync begins fail so, and leave behind what that error model says.
+  int fault_error = 0;
+  std::string fault_model;
   bool flush_started = false;
   bool flushed = false;
   int error = 0;
@@ -188,6 +192,7 @@ struct file_ra_state {
 
 // fop_flags.
 inline constexpr unsigned FOP_BUFFER_WASYNC = 1 << 1;  // buffered writes take RWF_NOWAIT (xfs); else -EOPNOTSUPP (ext4)
+inline constexpr unsigned FOP_FAULT_MODELS = 1 << 6;   // knows fsync_state::fault_model
 inline constexpr unsigned FOP_DONTCACHE = 1 << 7;      // takes RWF_DONTCACHE
 
 // A null entry means unsupported, as in the kernel. Reads and writes return how many bytes they moved in this attempt,
@@ -419,6 +424,8 @@ inline __poll_t vfs_poll(file* filp, poll_table_struct* pt);
 // DEFAULT_POLLMASK: a file without ->poll is always ready.
 inline constexpr __poll_t DEFAULT_POLLMASK = 0x1 | 0x4 | 0x40 | 0x100;
 
+// 0, or the -errno with which a fault rule ends the fsync that begins; what `state` says of faults may change.
+int fault_fsync(file* filp, fsync_state* state);
 // Calls ->fsync, unless a fault rule makes it fail. Requires: the file has one.
 int vfs_fsync(file* filp, int datasync, fsync_state* state);
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -371,6 +372,21 @@ std::vector<int> HostFiles::WillCloseRange(unsigned first, unsigned last) {
   std::vector<int> kept;
   std::copy_if(duplicates_->begin(), duplicates_->end(), std::back_inserter(kept), in_range);
   return kept;
+}
+
+// Mirrors: generic_fadvise. No page is ever dirty here.
+bool HostFiles::AdviseDontNeed(int fd, loff_t offset, loff_t len) {
+  struct stat status;
+  if (offset < 0 || len < 0 || RawSyscall(__NR_fstat, fd, &status) < 0) return false;
+  const auto found = inodes_.find({status.st_dev, status.st_ino});
+  if (found == inodes_.end()) return false;
+  loff_t end;
+  if (len == 0 || __builtin_add_overflow(offset, len, &end)) end = std::numeric_limits<loff_t>::max();
+  // A page of which only a part is not needed stays, but for the last one of the file.
+  const uint64_t first = (static_cast<uint64_t>(offset) + kPageSize - 1) >> kPageShift;
+  const uint64_t behind = (static_cast<uint64_t>(end) + (end == status.st_size ? kPageSize - 1 : 0)) >> kPageShift;
+  if (first < behind) invalidate_mapping_pages(found->second->mapping, first, behind - 1);
+  return true;
 }
 
 void HostFiles::DropCaches() {

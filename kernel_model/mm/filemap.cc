@@ -172,11 +172,11 @@ void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr, bool su
   for (uint64_t index = first; index < first + nr; ++index) wake_up_all(GetState(mapping, index).wait);
 }
 
-void invalidate_mapping_pages(address_space& mapping) {
-  invalidate_inode_pages2_range(mapping, 0, std::numeric_limits<uint64_t>::max());
-  absl::erase_if(mapping.i_page_states, [&mapping](auto& entry) {
+void invalidate_mapping_pages(address_space& mapping, uint64_t first, uint64_t last) {
+  invalidate_inode_pages2_range(mapping, first, last);
+  absl::erase_if(mapping.i_page_states, [&mapping, first, last](auto& entry) {
     page_state& page = *entry.second;
-    if (BeingRead(page) || waitqueue_active(page.wait)) return false;
+    if (entry.first < first || entry.first > last || BeingRead(page) || waitqueue_active(page.wait)) return false;
     if (mapping.free_page_states.size() < kFreePageStatesMax) {
       page.uptodate = page.error = false;
       page.reading_forks = -1;

@@ -18,6 +18,7 @@
 #define KERNEL_MODEL_MM_FILEMAP_H_
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -128,6 +129,7 @@ struct address_space {
   // Woken when pages of this file have left writeback, whatever became of them.
   wait_queue_head writeback_wait;
   errseq_t wb_err = 0;
+  int write_fault = 0;          // -errno with which a fault rule ends the writes of pages that begin now
   list_head io_list;            // in vm_state::dirty, while there are dirty pages
   int64_t dirtied_when_ns = 0;  // since when there are
   list_head mapping_list;       // in vm_state::mappings
@@ -200,9 +202,10 @@ int truncate_inode_pages_range(address_space& mapping, uint64_t first, uint64_t 
 // Removes the clean, idle pages of [first, last]. 0, or -EBUSY if some page could not go.
 int invalidate_inode_pages2_range(address_space& mapping, uint64_t first, uint64_t last);
 
-// Forgets every page that nobody waits for, so that the next request finds them absent. For both kinds of files; dirty
-// pages stay.
-void invalidate_mapping_pages(address_space& mapping);
+// Forgets the pages of [first, last] that nobody waits for, so that the next request finds them absent. For both kinds
+// of files; dirty pages stay.
+void invalidate_mapping_pages(address_space& mapping, uint64_t first = 0,
+                              uint64_t last = std::numeric_limits<uint64_t>::max());
 
 // ---- Files whose bytes live elsewhere
 

@@ -30,9 +30,11 @@
 #include "tools/preload/signals.h"
 #include "tools/preload/simfs_cwd.h"
 #include "tools/preload/simfs_mount.h"
+#include "tools/preload/stuck.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
 #include "tools/preload/timers.h"
+#include "tools/preload/write_recording.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -56,7 +58,6 @@ struct Lab {
   int64_t start_ns = 0;       // client time
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
-  bool said_stuck = false;  // and that nobody comes
   uint64_t bytes_written_before_fork = 0;
 };
 
@@ -122,6 +123,7 @@ void KeepFilesInChild(Lab& mine) {
   mine.replay = nullptr;
   mine.trace_text.clear();
   mine.trace.reset();
+  ForgetWriteRecording();
   mine.real_start_ns = HostMonotonicNs();
   mine.bytes_written_before_fork = mine.machine->kernel().stats.bytes_written;
 }
@@ -216,6 +218,7 @@ void Claim(Lab& mine) {
   // Without a run directory there is nobody to report to; the client goes on.
   if (!rank.ok()) return;
   mine.rank = *rank;
+  WriteRecordingGoesTo(*rank);
   if (config->trace_format.empty()) return;
   mine.trace = std::make_unique<TraceFile>(TracePathOfRank(*config, *rank), TailPath(config->run_dir, *rank));
   mine.trace->Append(mine.trace_text);
@@ -228,35 +231,13 @@ void NoteSeveralThreads(const Lab& mine) {
   }
 }
 
-std::string CommandName() {
-  // Not the calling thread's, which may be ours.
-  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
-}
-
-bool OnStuck(const std::string& finding, bool certain) {
-  AddFinding(finding);
-  if (!certain) {
-    Lab* mine = lab.load();
-    if (!std::exchange(mine->said_stuck, true)) {
-      (void)WriteHint(config->run_dir,
-                      absl::StrCat("process ", mine->rank, " (", CommandName(), "): ", finding,
-                                   "\n  It may wait for ever, as on the real kernel; Ctrl-C ends it."));
-    }
-    return false;
-  }
-  NoteSeveralThreads(*lab.load());
-  WriteReport();
-  ExitNow(kFindingExitStatus);
-}
-
 // What the client does from here on is not what the token was made for.
 void EndDivergedReplay(const std::string& why) {
   NotReplayable(why);
   // Of a child that has its parent's machine the token says nothing.
   if (const Lab* const mine = lab.load(); mine != nullptr && is_child && mine->replay == nullptr) return;
   AddFinding(absl::StrCat("this run is not the one of the replay token: ", why));
-  WriteReport();
-  ExitNow(kFindingExitStatus);
+  EndByFinding();
 }
 
 std::unique_ptr<Chooser> NewChooser(Lab& mine) {
@@ -288,6 +269,8 @@ Lab* NewLab(bool setup) {
   options.model_files_too = simfs_spec != nullptr;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
+  options.patience_alone = HangPatience(/*alone=*/true);
+  options.patience_with_threads = HangPatience(/*alone=*/false);
   options.other_threads = [] { return !SingleThreaded(); };
   mine->machine = std::make_unique<Machine>(options);
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
@@ -392,12 +375,19 @@ bool ThreadInModel() {
 
 bool OwnsMemory() { return owner_pid != nullptr && owner_pid->load() == RawSyscall(__NR_getpid); }
 
-bool HasReport() {
+int Rank() {
   const Lab* mine = lab.load();
-  return mine != nullptr && mine->rank != 0;
+  return mine == nullptr ? 0 : mine->rank;
 }
 
-void WriteReport(int killed_by) {
+bool HasReport() { return Rank() != 0; }
+
+std::string CommandName() {
+  // Not the calling thread's, which may be ours.
+  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
+}
+
+void WriteReport(int killed_by, bool interim) {
   Lab* mine = lab.load();
   if (mine == nullptr) return;
   if (mine->trace != nullptr) mine->trace->Flush();
@@ -408,6 +398,7 @@ void WriteReport(int killed_by) {
   report.rank = mine->rank;
   report.command = CommandName();
   report.killed_by = killed_by;
+  report.interim = interim;
   report.operations = mine->machine->Operations();
   const kernel_stats& stats = mine->machine->kernel().stats;
   report.retries = stats.retries;
@@ -439,6 +430,12 @@ void WriteReport(int killed_by) {
   (void)WriteRunReport(config->run_dir, report);
 }
 
+void EndByFinding() {
+  NoteSeveralThreads(*lab.load());
+  WriteReport();
+  ExitNow(kFindingExitStatus);
+}
+
 void FinishForExec() {
   Lab* mine = phase.load() == Phase::kActive && Active() ? lab.load() : nullptr;
   if (mine == nullptr || !OwnsMemory() || mine->finished || Machine::InsideModel()) return;
@@ -447,6 +444,7 @@ void FinishForExec() {
   {
     const ScopedSignalDelivery signals;
     mine->machine->ExitAio();
+    FinishWriteRecording();
     if (simfs_spec != nullptr && mine->rank == 1) {
       const absl::Status exported = ExportSimfs(*mine->machine, *simfs_spec);
       if (!exported.ok()) AddFinding(absl::StrCat("--simfs: to=", simfs_spec->to, ": ", exported.message()));

@@ -9,6 +9,7 @@
 #include "tools/aiolab/copy_tree.h"
 #include "tools/preload/process.h"
 #include "tools/preload/simfs.h"
+#include "tools/preload/write_recording.h"
 #include "uapi/host_syscalls.h"
 #include "uapi/raw_syscall.h"
 
@@ -65,13 +66,15 @@ absl::Status Load(Machine& machine, const SimfsSpec& spec) {
 
 absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec) {
   const OwnWork own_work(machine);
-  const absl::Status status =
-      machine.MountSimfs({.path = spec.prefix, .disk = spec.disk, .error_model = spec.error_model});
+  const absl::Status status = machine.MountSimfs(
+      {.path = spec.prefix, .disk = spec.disk, .error_model = spec.error_model, .observer = NewWriteRecording(spec)});
   if (!status.ok()) return status;
   machine.fs().umask = HostUmask();
   mounted = machine.fs().mounts.back()->mnt_sb.get();
   SimfsBegins(static_cast<const MixedFiles*>(&machine.files()));
-  return spec.from.empty() ? absl::OkStatus() : Load(machine, spec);
+  absl::Status loaded = spec.from.empty() ? absl::OkStatus() : Load(machine, spec);
+  WriteRecordingBegins(*mounted);
+  return loaded;
 }
 
 absl::Status ExportSimfs(Machine& machine, const SimfsSpec& spec) {

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <limits>
+#include <utility>
 
 #include "kernel_model/fs/simfs/super.h"
 #include "kernel_model/kernel/sched.h"
@@ -21,11 +22,38 @@ enum Step : uint64_t {
 };
 constexpr uint64_t kSteps = 8;
 
+// A fault rule fails the writes that this fsync begins: they end here and now. 0, or the error if there is none to
+// fail.
+int FailWrites(SimfsInode& node, fsync_state* state) {
+  const int error = std::exchange(state->fault_error, 0);
+  ErrorModel model;
+  BUG_ON(!FindErrorModel(state->fault_model, &model));
+  node.fault_model = model;
+  node.mapping.write_fault = error;
+  const uint64_t failed = filemap_fdatawrite(node.mapping, 0, std::numeric_limits<uint64_t>::max());
+  node.mapping.write_fault = 0;
+  node.fault_model.reset();
+  return failed == 0 ? error : 0;
+}
+
 int WriteData(Simfs& fs, file* filp, fsync_state* state) {
   constexpr uint64_t kLast = std::numeric_limits<uint64_t>::max();
-  if (fs.options.error_model != ErrorModel::kExt4Data) return file_write_and_wait_range(filp, 0, kLast, state);
+  SimfsInode& node = SIMFS_I(*filp->f_inode);
+  ErrorModel model = fs.options.error_model;
+  if (!state->fault_model.empty()) BUG_ON(!FindErrorModel(state->fault_model, &model));
+  if (model != ErrorModel::kExt4Data) {
+    if (state->fault_error != 0) {
+      if (const int error = FailWrites(node, state); error != 0) return error;
+    }
+    return file_write_and_wait_range(filp, 0, kLast, state);
+  }
   // What fails now is for the next fsync to tell.
-  if (state->writeback_passes == 0) state->error = file_check_and_advance_wb_err(filp);
+  if (state->writeback_passes == 0) {
+    state->error = file_check_and_advance_wb_err(filp);
+    if (state->fault_error != 0) {
+      if (const int error = FailWrites(node, state); error != 0) return error;
+    }
+  }
   const int error = filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
   return error != 0 ? error : state->error;
 }

@@ -99,7 +99,7 @@ int simfs_reserve(inode& vfs_node, uint64_t first, uint64_t nr) {
 }
 
 void AfterFailedWrite(Simfs& fs, SimfsInode& node, uint64_t first, uint64_t nr, loff_t new_disk_size) {
-  switch (fs.options.error_model) {
+  switch (node.fault_model.value_or(fs.options.error_model)) {
     case ErrorModel::kExt4Ordered:
     case ErrorModel::kExt4Data:
       if (new_disk_size <= node.i_disksize) return;

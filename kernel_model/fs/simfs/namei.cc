@@ -32,7 +32,8 @@ void Insert(SimfsInode& dir, absl::string_view name, SimfsInode& node) {
     node.parent_ino = dir.i_ino;
   }
   const loff_t offset = dir.next_offset++;
-  const auto at = dir.entries.emplace(std::string(name), SimfsInode::Entry{node.shared_from_this(), offset}).first;
+  SimfsInode::Entry entry = {node.shared_from_this(), offset, fs.journal.running_seq()};
+  const auto at = dir.entries.emplace(std::string(name), std::move(entry)).first;
   dir.by_offset[offset] = &at->first;
   fs.record_bytes += EntryBytes(name);
   PutEntry(dir.i_ino, name, node.i_ino, fs.journal.Change());
@@ -45,6 +46,10 @@ std::shared_ptr<inode> Take(SimfsInode& dir, absl::string_view name) {
   Simfs& fs = SIMFS_SB(dir);
   const auto at = dir.entries.find(name);
   std::shared_ptr<inode> node = std::move(at->second.node);
+  const uint64_t seq = fs.journal.running_seq();
+  std::erase_if(dir.removed, [&fs](const auto& gone) { return gone.second <= fs.journal.committed_seq(); });
+  // The disk never had a name that came and went in one transaction.
+  if (at->second.seq < seq) dir.removed[at->first] = seq;
   dir.by_offset.erase(at->second.offset);
   dir.entries.erase(at);
   if (S_ISDIR(node->i_mode)) --dir.i_nlink;

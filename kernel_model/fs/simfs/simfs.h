@@ -81,6 +81,22 @@ int mkfs(block_device& bdev, const MkfsOptions& options, std::string* problem);
 // device's error.
 int mount(block_device& bdev, const MountOptions& options, std::unique_ptr<super_block>* sb, std::string* problem);
 
+// What a client sees and the device was not given yet, or not in a way that counts: a power cut takes it back.
+struct Undurable {
+  enum What {
+    kData,  // bytes in the page cache
+    kSize,  // the size, or where the data lie: no commit has it
+    kName,  // no commit has it
+    kGone,  // the name was removed, and no commit has that
+  };
+  What what;
+  std::string path;  // "/a/b", from the file system's root
+  uint64_t bytes;    // of kData
+  uint64_t size;     // of the file, as the client sees it
+};
+// In the order of the tree. What lies in the device's cache is not among it.
+std::vector<Undurable> FindUndurable(super_block& sb);
+
 // A name in the root directory that is not on the disk, as a device node. Nobody can remove it.
 void AddNode(super_block& sb, absl::string_view name, std::shared_ptr<inode> node);
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,13 +45,19 @@ struct SimfsInode : inode {
 
   struct Entry {
     std::shared_ptr<inode> node;
-    loff_t offset;  // as readdir has it
+    loff_t offset;     // as readdir has it
+    uint64_t seq = 0;  // the transaction that made it
   };
   std::map<std::string, Entry, std::less<>> entries;  // of a directory
   std::map<loff_t, const std::string*> by_offset;
   loff_t next_offset = 2;  // behind "." and ".."
+  // Names that were taken out, and the transactions that have it; what is committed may go.
+  std::map<std::string, uint64_t> removed;
   uint64_t parent_ino = kRootIno;
   std::string target;  // of a symbolic link
+
+  // What writes that fail now leave, if not what the mount says: a fault rule's.
+  std::optional<ErrorModel> fault_model;
 
   // The transactions that have its last change, and the last that fdatasync has to wait for.
   uint64_t sync_seq = 0;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/subprocess/subprocess.h"
@@ -247,6 +248,25 @@ TEST_F(SimfsTest, AClientThatRetriesAFailedFsyncLosesItsDataUnderEveryErrorModel
   }
   const AiolabRun none = RunSimulated({Client("retries_fsync"), absl::StrCat("--dir=", kPrefix)});
   EXPECT_EQ(none.result.out, "retries_fsync: durable after 1 calls of fsync\n") << none.result.err;
+}
+
+// The C library would look at the host, where nothing is. Method: its functions called from Python.
+TEST_F(SimfsTest, AWalkOfTheCLibrarysOwnIsRefusedAndTheReportSaysSo) {
+  const std::string script = absl::StrReplaceAll(R"(
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+for walk in (lambda: libc.ftw(b'PREFIX', None, 5), lambda: libc.nftw64(b'PREFIX', None, 5, 0),
+             lambda: libc.fts_open((ctypes.c_char_p * 2)(b'PREFIX', None), 0, None)):
+  ctypes.set_errno(0)
+  walk()
+  print(ctypes.get_errno() == errno.EOPNOTSUPP)
+)",
+                                                 {{"PREFIX", kPrefix}});
+  const AiolabRun run = RunSimulated({"python3", "-c", script});
+  EXPECT_EQ(run.result.out, "True\nTrue\nTrue\n") << run.result.err;
+  const nlohmann::json& warnings = run.report["processes"][0]["warnings"];
+  ASSERT_EQ(warnings.size(), 3) << run.result.err;
+  EXPECT_THAT(warnings[1], StartsWith(absl::StrCat("nftw64 of ", kPrefix, ", a simulated file, was refused")));
 }
 
 TEST_F(SimfsTest, APathThatLeavesThePrefixIsTheHosts) {
