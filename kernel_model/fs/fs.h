@@ -264,6 +264,9 @@ struct kstat {
   // O_DIRECT. They count with STATX_DIOALIGN in result_mask.
   uint32_t dio_mem_align = 0;
   uint32_t dio_offset_align = 0;
+  // What RWF_ATOMIC may write, bytes; 0: nothing. They count with STATX_WRITE_ATOMIC in result_mask.
+  uint32_t atomic_write_unit_min = 0;
+  uint32_t atomic_write_unit_max = 0;
   uint64_t mnt_id = 0;
 };
 

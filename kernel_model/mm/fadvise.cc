@@ -1,7 +1,7 @@
 // What a client says it will do with a file, for the page cache.
 //
 // Mirrors: generic_fadvise() in mm/fadvise.c.
-// Differs: POSIX_FADV_NOREUSE is taken and means nothing, as the cache has no order by use.
+// Differs: POSIX_FADV_NOREUSE is taken and means nothing.
 #include <errno.h>
 #include <fcntl.h>
 

@@ -105,7 +105,7 @@ loff_t simfs_llseek(file* filp, loff_t offset, int whence) {
 
 const file_operations kFileOperations = {
     .name = "simfs",
-    .fop_flags = FOP_FAULT_MODELS,
+    .fop_flags = FOP_DONTCACHE | FOP_FAULT_MODELS,
     .read_iter = simfs_read_iter,
     .write_iter = simfs_write_iter,
     .fsync = simfs_fsync,

@@ -8,6 +8,7 @@
 #include "kernel_model/fs/simfs/super.h"
 #include "kernel_model/kernel/sched.h"
 #include "kernel_model/mm/folio.h"
+#include "uapi/statx_abi.h"
 
 namespace aiolab::simfs {
 namespace {
@@ -214,7 +215,9 @@ int simfs_getattr(const inode& node, kstat* stat) {
   if (const int error = SIMFS_SB(node).read_error(); error != 0) return error;
   if (!S_ISREG(node.i_mode)) return 0;
   const mapping_limits& limits = SIMFS_SB(node).options.limits;
-  stat->result_mask |= STATX_DIOALIGN;
+  stat->result_mask |= STATX_DIOALIGN | STATX_WRITE_ATOMIC;
+  stat->atomic_write_unit_min = limits.atomic_write_unit_min;
+  stat->atomic_write_unit_max = limits.atomic_write_unit_max;
   stat->dio_mem_align = limits.dma_alignment;
   stat->dio_offset_align = limits.logical_block_size;
   return 0;

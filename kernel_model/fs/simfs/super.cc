@@ -106,6 +106,17 @@ constexpr super_operations kSuperOperations = {
     .evict_inode = simfs_evict_inode,
 };
 
+// One block can be written as one, if the disk can do that much: its place is a multiple of its length, which that of
+// several need not be.
+//
+// Mirrors: ext4_atomic_write_init(), without clusters.
+MountOptions InBlocks(MountOptions options) {
+  mapping_limits& limits = options.limits;
+  const bool can = limits.atomic_write_unit_max >= kBlockSize && limits.atomic_write_unit_min <= kBlockSize;
+  limits.atomic_write_unit_min = limits.atomic_write_unit_max = can ? kBlockSize : 0;
+  return options;
+}
+
 }  // namespace
 
 bool FindErrorModel(absl::string_view name, ErrorModel* model) {
@@ -142,7 +153,7 @@ InodeRecord RecordOf(const SimfsInode& node) {
 Simfs::Simfs(kernel_state& kernel, block_device& bdev, const MountOptions& options, const Image& image)
     : kernel(kernel),
       bdev(bdev),
-      options(options),
+      options(InBlocks(options)),
       disk(image.super),
       journal(kernel, bdev, image, this),
       next_ino_(image.next_ino) {

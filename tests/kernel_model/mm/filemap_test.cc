@@ -289,10 +289,6 @@ TEST_F(FilemapTest, ANowaitReadIsShortWhereThePagesEnd) {
   EXPECT_EQ(Read(fd, &read, 50 * 4096, RWF_NOWAIT), 4096);
 }
 
-TEST_F(FilemapTest, ABufferedNowaitWriteIsRefusedAsOnExt4) {
-  EXPECT_EQ(Write(Open(O_RDWR), "x", 0, RWF_NOWAIT), -EOPNOTSUPP);
-}
-
 // A file system that takes them (xfs).
 class WasyncTest : public FilemapTest {
  protected:
