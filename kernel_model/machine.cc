@@ -359,6 +359,9 @@ void Machine::AfterForkInChild() {
   kernel_.aio_wq.ResetAfterFork();
   kernel_.kblockd_workqueue.ResetAfterFork();
   ++kernel_.forks;
+  // What was before, the parent counts.
+  kernel_.stats = {};
+  mm_.operations.clear();
   {
     ScopedCurrent as_kernel(kernel_.irq);
     disk_->ForgetRequests(bio_put);

@@ -57,7 +57,6 @@ struct Lab {
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
   bool said_stuck = false;  // and that nobody comes
-  uint64_t bytes_written_before_fork = 0;
 };
 
 // In static storage without constructors: the first interposed call may come before this library's are run.
@@ -123,7 +122,6 @@ void KeepFilesInChild(Lab& mine) {
   mine.trace_text.clear();
   mine.trace.reset();
   mine.real_start_ns = HostMonotonicNs();
-  mine.bytes_written_before_fork = mine.machine->kernel().stats.bytes_written;
 }
 
 // The child of fork has one thread, a copy of the memory, and nothing of the parent's machine.
@@ -299,7 +297,7 @@ Lab* NewLab(bool setup) {
 
 void AddSimfsTo(Lab& mine, RunReport* report) {
   report->simfs = ReportOfSimfs(*mine.machine);
-  if (is_child && report->simfs.bytes_written > mine.bytes_written_before_fork) {
+  if (is_child && report->simfs.bytes_written > 0) {
     AddWarning(absl::StrCat("this process wrote to its own copy of the files under ", simfs_spec->prefix,
                             ", made when it was forked; its parent does not see that"));
   }
