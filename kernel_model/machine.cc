@@ -354,6 +354,9 @@ void Machine::AfterForkInChild() {
   executor_.ResetAfterFork();
   for (workqueue_struct* wq : {&kernel_.system_wq, &kernel_.aio_wq, &kernel_.kblockd_workqueue}) wq->ResetAfterFork();
   ++kernel_.forks;
+  // What was before, the parent counts.
+  kernel_.stats = {};
+  mm_.operations.clear();
   {
     ScopedCurrent as_kernel(kernel_.irq);
     disk_->ForgetRequests(bio_put);

@@ -28,11 +28,7 @@ bool MayClose(int fd) {
   return TheMachine()->WillCloseHostFd(fd);
 }
 
-int Result(long ret) {
-  if (ret >= 0) return static_cast<int>(ret);
-  errno = static_cast<int>(-ret);
-  return -1;
-}
+int Result(long ret) { return static_cast<int>(WithErrno(ret)); }
 
 RealFunction<int(int)> real_close("close");
 RealFunction<int(FILE*)> real_fclose("fclose");

@@ -1,4 +1,4 @@
-// The C library's functions on names of files. open and its kin are in proc_files.cc, streams in streams.cc.
+// The C library's functions on names of files. open and its kin are in open_calls.cc, streams in streams.cc.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

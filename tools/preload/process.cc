@@ -58,7 +58,6 @@ struct Lab {
   int64_t start_ns = 0;       // client time
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
-  uint64_t bytes_written_before_fork = 0;
 };
 
 // In static storage without constructors: the first interposed call may come before this library's are run.
@@ -125,7 +124,6 @@ void KeepFilesInChild(Lab& mine) {
   mine.trace.reset();
   ForgetWriteRecording();
   mine.real_start_ns = HostMonotonicNs();
-  mine.bytes_written_before_fork = mine.machine->kernel().stats.bytes_written;
 }
 
 // The child of fork has one thread, a copy of the memory, and nothing of the parent's machine.
@@ -290,7 +288,7 @@ Lab* NewLab(bool setup) {
 
 void AddSimfsTo(Lab& mine, RunReport* report) {
   report->simfs = ReportOfSimfs(*mine.machine);
-  if (is_child && report->simfs.bytes_written > mine.bytes_written_before_fork) {
+  if (is_child && report->simfs.bytes_written > 0) {
     AddWarning(absl::StrCat("this process wrote to its own copy of the files under ", simfs_spec->prefix,
                             ", made when it was forked; its parent does not see that"));
   }

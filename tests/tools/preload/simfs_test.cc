@@ -101,6 +101,9 @@ TEST_F(SimfsTest, AChildHasACopyOfItsOwnAndTheReportWarns) {
   ASSERT_EQ(run.report["processes"].size(), 2) << run.result.err;
   EXPECT_EQ(run.report["processes"][0]["warnings"].size(), 0);
   EXPECT_THAT(run.report["processes"][1]["warnings"].dump(), HasSubstr("wrote to its own copy of the files under"));
+  // What the parent wrote before the fork is counted once.
+  EXPECT_EQ(run.report["processes"][1]["simfs"]["bytes_written"], 6);
+  EXPECT_EQ(run.report["totals"]["simfs"]["bytes_written"], 12);
 }
 
 // Method: the client itself judges, on the real kernel first. On a hard disk nothing of the commit is over when it
