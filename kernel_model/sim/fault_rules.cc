@@ -71,6 +71,28 @@ bool Fits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
   }
 }
 
+// Why Fits() may have said no, for the user.
+absl::string_view WhyNot(const FaultStep& step) {
+  const FaultWhat& what = step.what;
+  switch (what.kind) {
+    case FaultKind::kShort:
+      return ": none was long enough";
+    case FaultKind::kErrno:
+      if (what.error == EAGAIN) return ": it needs another request that is not reaped yet (slab=...:enomem does not)";
+      if (what.error == EINTR) return ": none had to wait";
+      return OnlyForWrites(what.error) ? ": none was a write or an fsync" : "";
+    case FaultKind::kNowaitBlock:
+      return ": none had RWF_NOWAIT";
+    case FaultKind::kReorder:
+      return ": there was never another one";
+    case FaultKind::kTorn:
+    case FaultKind::kLost:
+      return ": none was a write that is long enough";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 struct FaultEngine::Installed {
@@ -80,8 +102,10 @@ struct FaultEngine::Installed {
   size_t step = 0;          // of the chain
   bool over = false;        // a chain or an `any` that has nothing left to do
 
-  uint64_t occasions = 0;    // in all
-  uint64_t hits = 0;         // in all
+  uint64_t occasions = 0;  // in all
+  uint64_t hits = 0;       // in all
+  int64_t first_ns = -1;
+  int64_t last_ns = -1;
   uint64_t near_misses = 0;  // that matched the filter, but to which it cannot happen
   // Of the current step.
   uint64_t matched = 0;
@@ -171,7 +195,8 @@ bool FaultEngine::IsDue(Installed& rule, const FaultStep& step, int64_t now_ns, 
 
 void FaultEngine::Strike(Installed& rule, const FaultWhat& what, FaultSite site, const FaultPoint& point,
                          int64_t now_ns, Fault* fault) {
-  ++rule.hits;
+  if (rule.hits++ == 0) rule.first_ns = now_ns;
+  rule.last_ns = now_ns;
   fault->kind = what.kind;
   fault->error = what.error;
   fault->n = what.n;
@@ -194,7 +219,6 @@ void FaultEngine::Strike(Installed& rule, const FaultWhat& what, FaultSite site,
       fault->n = std::max(unit, what.n / unit * unit);
     }
   }
-  (void)now_ns;
 }
 
 bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
@@ -281,12 +305,15 @@ FaultRuleCounts FaultEngine::counts(int id) const {
     counts.text = rule.rule.text;
     counts.occasions = rule.occasions;
     counts.hits = rule.hits;
+    counts.first_ns = rule.first_ns;
+    counts.last_ns = rule.last_ns;
     if (rule.hits > 0) continue;
     if (rule.occasions > 0) {
       counts.unfired_because =
           absl::StrCat("its turn did not come in ", rule.occasions, rule.occasions == 1 ? " occasion" : " occasions");
     } else if (rule.near_misses > 0) {
-      counts.unfired_because = absl::StrCat(rule.near_misses, " fitted its filter, but it can happen to none of them");
+      counts.unfired_because = absl::StrCat(rule.near_misses, " fitted its filter, but it can happen to none of them",
+                                            WhyNot(rule.rule.steps[rule.step]));
     } else {
       counts.unfired_because = "nothing that fits it was there";
     }

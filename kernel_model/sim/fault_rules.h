@@ -172,6 +172,8 @@ struct FaultRuleCounts {
   std::string text;
   uint64_t occasions = 0;  // that fitted its filter
   uint64_t hits = 0;
+  int64_t first_ns = -1;  // of the hits, in virtual time; -1: none
+  int64_t last_ns = -1;
   // For a rule without a hit: why, in words; else empty.
   std::string unfired_because;
 };
