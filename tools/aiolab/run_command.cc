@@ -18,6 +18,7 @@
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
+#include "tools/aiolab/run_directory.h"
 #include "tools/aiolab/simfs_spec.h"
 #include "tools/aiolab/trace_file.h"
 #include "tools/aiolab/wal_demo.h"
@@ -33,28 +34,6 @@ std::string EnvironmentVariable(const char* name) {
   const char* value = getenv(name);
   return value != nullptr ? value : "";
 }
-
-// The directory of one run; it goes with all that is in it.
-class RunDirectory {
- public:
-  static absl::StatusOr<std::unique_ptr<RunDirectory>> Make() {
-    std::error_code error;
-    const fs::path parent = fs::temp_directory_path(error);
-    if (error) return absl::FailedPreconditionError(absl::StrCat("TMPDIR names no directory: ", error.message()));
-    std::string path = (fs::absolute(parent) / "aiolab-run.XXXXXX").string();
-    if (mkdtemp(path.data()) == nullptr) return FileError(errno, path, "cannot be made (TMPDIR says where)");
-    return std::unique_ptr<RunDirectory>(new RunDirectory(path));
-  }
-  ~RunDirectory() {
-    std::error_code ignored;  // a process that outlives the run may be writing
-    fs::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
-  const std::string path_;
-};
 
 absl::StatusOr<std::string> FindPreloadLibrary(const std::string& named) {
   if (named.empty()) {
