@@ -124,7 +124,8 @@ TEST_F(RunFlagsTest, HelpNamesEveryFlagButTheOneForDevelopers) {
   for (const FlagHelp& flag : RunFlagHelp()) usages += flag.usage + " ";
   EXPECT_EQ(usages,
             "--seed=N --profile=NAME --cpus=N|host --clock=virtual|host --trace=text:FILE --report=text|json "
-            "--replay=TOKEN|@FILE --simfs=PREFIX[:OPTION,...] --seeded-bug=NAME --fault=RULES --fault-file=PATH ");
+            "--replay=TOKEN|@FILE --simfs=PREFIX[:OPTION,...] --seeded-bug=NAME --fault=RULES --fault-file=PATH "
+            "--hang-after=SECONDS ");
 }
 
 }  // namespace
