@@ -406,11 +406,12 @@ bool Machine::OtherThreadsAlive() {
 std::map<std::string, std::map<std::string, uint64_t>> Machine::Operations() const {
   std::map<std::string, std::map<std::string, uint64_t>> operations;
   for (const auto& [key, count] : mm_.operations) {  // tidy: allow hash-order: into a sorted map
-    const uint32_t outcome = key & 0xffff;
+    const uint32_t outcome = key & 0xffff & ~kAioOperationRefused;
     const std::string result = outcome == kAioOperationOk      ? "ok"
                                : outcome == kAioOperationShort ? "short"
                                                                : ResultName(1 - static_cast<long>(outcome));
-    operations[AioOpcodeName(static_cast<uint16_t>(key >> 16))][result] += count;
+    const absl::string_view prefix = (key & kAioOperationRefused) != 0 ? "refused " : "";
+    operations[AioOpcodeName(static_cast<uint16_t>(key >> 16))][absl::StrCat(prefix, result)] += count;
   }
   return operations;
 }

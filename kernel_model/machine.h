@@ -193,7 +193,8 @@ class Machine {
   // Two client threads have been inside: the order in which they came is not in the recording.
   bool had_several_threads() const { return threads_seen_.load(std::memory_order_relaxed) > 1; }
 
-  // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
+  // By opcode ("PREAD") what became of requests ("ok", "short", "-EIO"), and iocbs that io_submit refused ("refused
+  // -EAGAIN").
   std::map<std::string, std::map<std::string, uint64_t>> Operations() const;
 
   // ---- Power: machine_power.cc.

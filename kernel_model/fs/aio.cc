@@ -428,7 +428,7 @@ struct aio_waiter {
 };
 
 void CountRefusal(kioctx* ctx, uint16_t opcode, int error) {
-  ++ctx->mm->operations[AioOperationKey(opcode, static_cast<uint32_t>(1 - error))];
+  ++ctx->mm->operations[AioOperationKey(opcode, kAioOperationRefused | static_cast<uint32_t>(1 - error))];
 }
 
 void CountOutcome(const aio_kiocb& iocb) {

@@ -35,9 +35,11 @@ struct mm_struct {
   ~mm_struct();
 };
 
-// What became of a request: its opcode, and 0 if it moved all its bytes, 1 if fewer, otherwise its errno plus 1.
+// What became of a request: its opcode, and 0 if it moved all its bytes, 1 if fewer, otherwise its errno plus 1; or
+// the errno with which io_submit refused it.
 inline constexpr uint32_t kAioOperationOk = 0;
 inline constexpr uint32_t kAioOperationShort = 1;
+inline constexpr uint32_t kAioOperationRefused = 0x8000;  // a bit: errnos are below 4096
 inline uint32_t AioOperationKey(uint16_t opcode, uint32_t outcome) { return (uint32_t{opcode} << 16) | outcome; }
 
 // "PREAD", or "opcode 9" for one that there is not.

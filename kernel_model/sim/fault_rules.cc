@@ -111,6 +111,28 @@ bool Fits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
   }
 }
 
+// Why Fits() may have said no, for the user.
+absl::string_view WhyNot(const FaultStep& step) {
+  const FaultWhat& what = step.what;
+  switch (what.kind) {
+    case FaultKind::kShort:
+      return ": none was long enough";
+    case FaultKind::kErrno:
+      if (what.error == EAGAIN) return ": it needs another request that is not reaped yet (slab=...:enomem does not)";
+      if (what.error == EINTR) return ": none had to wait";
+      return OnlyForWrites(what.error) ? ": none was a write or an fsync" : "";
+    case FaultKind::kNowaitBlock:
+      return ": none had RWF_NOWAIT";
+    case FaultKind::kReorder:
+      return ": there was never another one";
+    case FaultKind::kTorn:
+    case FaultKind::kLost:
+      return ": none was a write that is long enough";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 struct FaultEngine::Installed {
@@ -120,8 +142,10 @@ struct FaultEngine::Installed {
   size_t step = 0;          // of the chain
   bool over = false;        // a chain or an `any` that has nothing left to do
 
-  uint64_t occasions = 0;    // in all
-  uint64_t hits = 0;         // in all
+  uint64_t occasions = 0;  // in all
+  uint64_t hits = 0;       // in all
+  int64_t first_ns = -1;
+  int64_t last_ns = -1;
   uint64_t near_misses = 0;  // that matched the filter, but to which it cannot happen
   // Of the current step.
   uint64_t matched = 0;
@@ -219,8 +243,9 @@ bool FaultEngine::IsDue(Installed& rule, const FaultStep& step, int64_t now_ns, 
 }
 
 void FaultEngine::Strike(Installed& rule, const FaultWhat& what, absl::string_view choice_site, FaultSite site,
-                         const FaultPoint& point, Fault* fault) {
-  ++rule.hits;
+                         const FaultPoint& point, int64_t now_ns, Fault* fault) {
+  if (rule.hits++ == 0) rule.first_ns = now_ns;
+  rule.last_ns = now_ns;
   fault->kind = what.kind;
   fault->error = what.error;
   fault->n = what.n;
@@ -245,7 +270,8 @@ void FaultEngine::Strike(Installed& rule, const FaultWhat& what, absl::string_vi
   }
 }
 
-bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, Fault* fault) {
+bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
+                         Fault* fault) {
   const FaultWhat* candidates[8];
   uint32_t count = 0;
   for (const FaultWhat& what : FaultsToPlace(site, rule.rule.any_class)) {
@@ -257,7 +283,7 @@ bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, cons
   const std::string& choice_site = AnySiteNames()[static_cast<size_t>(site)];
   const uint32_t answer = chooser_.Choose(Choice::kPlace, count + 1, choice_site);
   if (answer == 0) return false;
-  Strike(rule, *candidates[answer - 1], choice_site, site, point, fault);
+  Strike(rule, *candidates[answer - 1], choice_site, site, point, now_ns, fault);
   rule.over = rule.hits >= rule.rule.any_times;
   return true;
 }
@@ -266,7 +292,8 @@ bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, cons
 bool FaultEngine::AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
                           uint64_t trace_step, Fault* fault) {
   Installed& rule = *slot.rule;
-  if (slot.step == nullptr) return !*fault && !rule.over && AskAny(rule, site, kinds, point, fault) && rule.over;
+  if (slot.step == nullptr)
+    return !*fault && !rule.over && AskAny(rule, site, kinds, point, now_ns, fault) && rule.over;
   const FaultStep& step = *slot.step;
   if (slot.filtered) {
     if (!NumbersMatch(step.filter, point)) return false;
@@ -299,7 +326,7 @@ bool FaultEngine::AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, co
       rule.bad_sectors.push_back({point.open, sector});
     }
   }
-  Strike(rule, step.what, rule.choice_site, site, point, fault);
+  Strike(rule, step.what, rule.choice_site, site, point, now_ns, fault);
   if (step.what.kind == FaultKind::kBadSector) fault->n = static_cast<uint64_t>(sector);
   const bool step_done = rule.burst_left == 0 && rule.fired >= std::max<uint64_t>(step.when.times_max, 1);
   if (!step_done || rule.step + 1 == rule.rule.steps.size()) return false;
@@ -336,12 +363,15 @@ FaultRuleCounts FaultEngine::counts(int id) const {
     counts.text = rule.rule.text;
     counts.occasions = rule.occasions;
     counts.hits = rule.hits;
+    counts.first_ns = rule.first_ns;
+    counts.last_ns = rule.last_ns;
     if (rule.hits > 0) continue;
     if (rule.occasions > 0) {
       counts.unfired_because =
           absl::StrCat("its turn did not come in ", rule.occasions, rule.occasions == 1 ? " occasion" : " occasions");
     } else if (rule.near_misses > 0) {
-      counts.unfired_because = absl::StrCat(rule.near_misses, " fitted its filter, but it can happen to none of them");
+      counts.unfired_because = absl::StrCat(rule.near_misses, " fitted its filter, but it can happen to none of them",
+                                            WhyNot(rule.rule.steps[rule.step]));
     } else {
       counts.unfired_because = "nothing that fits it was there";
     }

@@ -176,6 +176,8 @@ struct FaultRuleCounts {
   std::string text;
   uint64_t occasions = 0;  // that fitted its filter
   uint64_t hits = 0;
+  int64_t first_ns = -1;  // of the hits, in virtual time; -1: none
+  int64_t last_ns = -1;
   // For a rule without a hit: why, in words; else empty.
   std::string unfired_because;
 };
@@ -219,9 +221,9 @@ class FaultEngine {
   bool AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
                uint64_t trace_step, Fault* fault);
   bool IsDue(Installed& rule, const FaultStep& step, int64_t now_ns, uint64_t trace_step);
-  bool AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, Fault* fault);
+  bool AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns, Fault* fault);
   void Strike(Installed& rule, const FaultWhat& what, absl::string_view choice_site, FaultSite site,
-              const FaultPoint& point, Fault* fault);
+              const FaultPoint& point, int64_t now_ns, Fault* fault);
 
   Chooser& chooser_;
   uint32_t armed_ = 0;

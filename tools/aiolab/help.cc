@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "kernel_model/sim/fault_table.h"
 #include "tools/aiolab/crash_flags.h"
 #include "tools/aiolab/run_flags.h"
 
@@ -50,13 +51,32 @@ has an emulated kernel of its own.
 Flags, as --flag=value or --flag value, before the --:
 )";
 
+constexpr char kFaultHelpHead[] = R"(
+Fault rules, as where[filter]=when:what; several are separated by commas:
+  submit=nth(2):short(1)            the second io_submit takes one iocb
+  submit_one=1in(20):eagain(x5)     at times the ring is full for five iocbs
+  complete[op=write]=1in(50):eio    one write in 50 fails
+  complete[path=*.wal]=nth(3):short(512)->enospc
+                                    a short write, and then no space
+  complete=always:delay(exp 2ms)    reordered by latency
+  any(x3)                           three faults that every client has to
+                                    survive; the seed says where
+Filters: op, fd, path, open, off, size, ctx, task, rwf. When: always, nth(n),
+1in(n), pct(p), every(n), after(n), between(a,b), at(step n), at(10ms).
+Each process counts for itself. The report says of every rule how often it
+struck, and when, and warns of one that never did; in the trace each strike is
+an event `fault`. What a rule leaves to chance the seed decides, and the command
+that the report ends with replays it. Where, and what can happen there:
+)";
+
 constexpr char kRunHelpTail[] = R"(
 Exit status: PROGRAM's own; 128 + N if signal N killed it; 3 if a finding of the
-model (a request that can never complete) ended it; 2 if aiolab could not run
-it, with the reason on standard error.
+model (a request that can never complete, a wait for nothing) ended it; 2 if
+aiolab could not run it, with the reason on standard error.
 
 Examples:
   aiolab run --seed=7 --cpus=host -- fio --ioengine=libaio --name=t --size=1m
+  aiolab run --fault='complete=1in(50):eio' -- ./server
   aiolab run --profile=mainline --report=json -- ./server 2>report.json
 )";
 
@@ -132,10 +152,21 @@ std::string GeneralHelp() { return kGeneralHelp; }
 
 std::string CrashHelp() { return absl::StrCat(kCrashHelpHead, FlagsText(CrashFlagHelp()), kCrashHelpTail); }
 
+// From the table that the rules are checked with.
+std::string FaultHelp() {
+  std::string help = kFaultHelpHead;
+  for (const FaultSiteEntry& site : FaultSites()) {
+    const std::vector<std::string> words = FaultWordsAt(site.site);
+    if (words.empty()) continue;
+    absl::StrAppend(&help, "  ", site.name, "\n", WrapText(absl::StrJoin(words, " "), /*indent=*/6, kWidth));
+  }
+  return help;
+}
+
 std::string RunHelp() {
   std::string help = absl::StrCat(kRunHelpHead, FlagsText(RunFlagHelp()));
   absl::StrAppend(&help, "\nProfiles:\n", WrapText(absl::StrJoin(ProfileNames(), " "), /*indent=*/2, kWidth),
-                  kRunHelpTail);
+                  FaultHelp(), kRunHelpTail);
   return help;
 }
 

@@ -89,9 +89,9 @@ void AddOperations(const RunReport& report, Lines& lines) {
     lines.Add("  no request has ended");
     return;
   }
-  lines.Add(absl::StrFormat("  %-12s %-14s %10s", "operation", "result", "count"));
+  lines.Add(absl::StrFormat("  %-12s %-16s %8s", "operation", "result", "count"));
   for (const auto& [opcode, results] : report.operations) {
-    for (const auto& [result, count] : results) lines.Add(absl::StrFormat("  %-12s %-14s %10u", opcode, result, count));
+    for (const auto& [result, count] : results) lines.Add(absl::StrFormat("  %-12s %-16s %8u", opcode, result, count));
   }
 }
 
@@ -107,10 +107,18 @@ void AddCounts(const RunReport& report, bool with_simfs, Lines& lines) {
       absl::StrCat("  virtual time ", TimeText(report.virtual_time_ns), ", real time ", TimeText(report.real_time_ns)));
 }
 
+// Of one process: the sum over several has no one clock.
+std::string WhenText(const FaultHits& fault) {
+  if (fault.first_ns < 0) return "";
+  if (fault.hits == 1) return absl::StrCat(", at ", TimeText(fault.first_ns));
+  return absl::StrCat(", from ", TimeText(fault.first_ns), " to ", TimeText(fault.last_ns));
+}
+
 void AddFaults(const RunReport& report, Lines& lines) {
   for (const FaultHits& fault : report.faults) {
     lines.Add(absl::StrCat("  fault ", fault.rule, ": struck ", fault.hits, fault.hits == 1 ? " time" : " times",
-                           " in ", fault.occasions, fault.occasions == 1 ? " occasion" : " occasions"));
+                           " in ", fault.occasions, fault.occasions == 1 ? " occasion" : " occasions",
+                           WhenText(fault)));
   }
 }
 
@@ -222,7 +230,7 @@ RunReport Totals(const RunOutcome& outcome) {
     totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
     for (size_t i = 0; i < report.faults.size(); ++i) {
       // Every process has the same rules.
-      if (i == totals.faults.size()) totals.faults.push_back({report.faults[i].rule, 0, 0, ""});
+      if (i == totals.faults.size()) totals.faults.emplace_back().rule = report.faults[i].rule;
       FaultHits& total = totals.faults[i];
       total.occasions += report.faults[i].occasions;
       total.hits += report.faults[i].hits;

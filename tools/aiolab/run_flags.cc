@@ -261,7 +261,7 @@ ABSL_FLAG(
 ABSL_FLAG(
     aiolab::FaultFlag, fault, {},
     "What goes wrong, as where[filter]=when:what, for example complete=1in(50):eio. Several rules are separated by "
-    "commas; kernel_model/FAULTS.md has them all. Rules in the environment variable AIOLAB_FAULT come before them.");
+    "commas; see below, and kernel_model/FAULTS.md. Rules in the environment variable AIOLAB_FAULT come before them.");
 ABSL_FLAG(aiolab::PathFlag, fault_file, aiolab::PathFlag(),
           "The same from a file, one rule a line; # begins a comment.");
 ABSL_FLAG(

@@ -112,6 +112,8 @@ struct FaultHits {
   std::string rule;
   uint64_t occasions = 0;  // that fitted its filter
   uint64_t hits = 0;
+  int64_t first_ns = -1;  // of the hits, in the process's virtual time; -1: none
+  int64_t last_ns = -1;
   std::string unfired_because;  // for a rule without a hit: why, in words; else empty
 
   friend bool operator==(const FaultHits&, const FaultHits&) = default;
@@ -122,7 +124,7 @@ struct FaultHits {
 struct RunReport {
   int rank = 0;
   std::string command;  // the process's name, as in /proc/self/comm
-  // Completed requests and refused submits, by opcode ("PREAD") and result class ("ok", "short", "-EAGAIN").
+  // As Machine::Operations().
   std::map<std::string, std::map<std::string, uint64_t>> operations;
   uint64_t retries = 0;  // attempts that ended in -EIOCBRETRY
   uint64_t kicks = 0;    // wake-ups that queued a request for another attempt

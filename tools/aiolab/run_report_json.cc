@@ -80,6 +80,8 @@ class Reader {
       rule.Read("rule", hits.rule);
       rule.Read("occasions", hits.occasions);
       rule.Read("hits", hits.hits);
+      rule.Read("first_ns", hits.first_ns);
+      rule.Read("last_ns", hits.last_ns);
       rule.Read("unfired_because", hits.unfired_because);
       if (!rule.status().ok()) return Fail(absl::StrCat("'", key, "': ", rule.status().message()));
     }
@@ -111,6 +113,8 @@ std::string RunReportToJson(const RunReport& report) {
     faults.push_back({{"rule", hits.rule},
                       {"occasions", hits.occasions},
                       {"hits", hits.hits},
+                      {"first_ns", hits.first_ns},
+                      {"last_ns", hits.last_ns},
                       {"unfired_because", hits.unfired_because}});
   }
   const Json json = {

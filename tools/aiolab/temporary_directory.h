@@ -4,11 +4,13 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 
 namespace aiolab {
 
+// It is locked as long as its maker lives: who was killed leaves a directory which the next maker of that name removes.
 class TemporaryDirectory {
  public:
   // `name` is how its name begins. The error says that TMPDIR is where it would have been.
@@ -21,8 +23,9 @@ class TemporaryDirectory {
   const std::string& path() const { return path_; }
 
  private:
-  explicit TemporaryDirectory(std::string path) : path_(std::move(path)) {}
+  explicit TemporaryDirectory(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
   const std::string path_;
+  const int fd_;  // holds the lock
 };
 
 }  // namespace aiolab

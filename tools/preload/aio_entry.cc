@@ -288,6 +288,10 @@ bool SyscallOfWait(long nr, const long (&a)[6], long* ret) {
       *ret = WaitForChild([&](int options) { return RawSyscall(__NR_wait4, a[0], a[1], options, a[3]); },
                           static_cast<int>(a[2]));
       return true;
+    case __NR_waitid:
+      *ret = WaitId(static_cast<idtype_t>(a[0]), static_cast<id_t>(a[1]), As<siginfo_t*>(a[2]), static_cast<int>(a[3]),
+                    As<rusage*>(a[4]));
+      return true;
     case __NR_read:
       *ret = WaitInRead(static_cast<int>(a[0]), As<void*>(a[1]), static_cast<size_t>(a[2]));
       return true;

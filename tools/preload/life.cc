@@ -59,10 +59,14 @@ long ExecAt(int dirfd, const char* path, char* const* argv, char* const* envp, i
   long ret;
   {
     const ScopedRealTimeStampCounter real_counter;
+    if (finishes) IgnoreFaultsAsClientDoes();
     ret = dirfd == AT_FDCWD && flags == 0 ? RawSyscall(__NR_execve, path, argv, envp)
                                           : RawSyscall(__NR_execveat, dirfd, path, argv, envp, flags);
   }
-  if (finishes) TakeTimerFromHost();
+  if (finishes) {
+    CatchFaults();
+    TakeTimerFromHost();
+  }
   return ret;
 }
 

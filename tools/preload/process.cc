@@ -405,7 +405,8 @@ void WriteReport(int killed_by, bool interim) {
   report.bios = stats.bios;
   if (simfs_spec != nullptr) AddSimfsTo(*mine, &report);
   for (const FaultRuleCounts& counts : mine->machine->FaultCounts()) {
-    report.faults.push_back({counts.text, counts.occasions, counts.hits, counts.unfired_because});
+    report.faults.push_back(
+        {counts.text, counts.occasions, counts.hits, counts.first_ns, counts.last_ns, counts.unfired_because});
   }
   report.virtual_time_ns = mine->machine->NowNs() - SimfsSetupNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;

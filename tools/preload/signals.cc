@@ -176,14 +176,25 @@ sigset_t WithoutFaults(const sigset_t& mask) {
   return without;
 }
 
-void InitSignals() {
-  // First of all, so that the machine finds it done and does not come by way of our own sigaction.
-  InstallFaultHandler(RealSigaction);
+void CatchFaults() {
   struct sigaction action = {};
   action.sa_sigaction = OnFault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   real_sigaction(SIGSEGV, &action, nullptr);
   real_sigaction(SIGBUS, &action, nullptr);
+}
+
+void IgnoreFaultsAsClientDoes() {
+  for (const int signal : {SIGSEGV, SIGBUS}) {
+    const struct sigaction action = ClientFaultAction(signal);
+    if (!HasHandler(action) && !IsDefault(action)) real_sigaction(signal, &action, nullptr);
+  }
+}
+
+void InitSignals() {
+  // First of all, so that the machine finds it done and does not come by way of our own sigaction.
+  InstallFaultHandler(RealSigaction);
+  CatchFaults();
   // A mask is inherited through exec.
   sigset_t inherited;
   real_pthread_sigmask(SIG_SETMASK, nullptr, &inherited);

@@ -9,6 +9,10 @@ namespace aiolab::preload {
 
 // Installs the fault handler, and keeps SIGSEGV and SIGBUS unblocked from here on. Idempotent.
 void InitSignals();
+// Around an exec, which keeps what is ignored, and not who catches: faults that the client ignores are ignored for
+// real.
+void IgnoreFaultsAsClientDoes();
+void CatchFaults();
 
 // From now on signals end the process by DieOf(). To the client they have their default action still. Idempotent.
 void CatchEndingSignals();

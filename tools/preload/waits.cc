@@ -160,6 +160,21 @@ long WaitForChild(absl::FunctionRef<long(int options)> wait, int options) {
       /*timeout_ns=*/-1, /*restarts=*/true);
 }
 
+// Its result does not tell whether there was a child, only what it wrote does.
+long WaitId(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) {
+  if ((options & WNOHANG) != 0) return RawSyscall(__NR_waitid, type, id, info, options, usage);
+  siginfo_t mine = {};
+  const long ret = WaitForChild(
+      [&](int flags) {
+        mine.si_pid = 0;
+        const long waited = RawSyscall(__NR_waitid, type, id, &mine, flags, usage);
+        return waited == 0 && mine.si_pid != 0 ? 1L : waited;
+      },
+      options);
+  if (ret > 0 && info != nullptr && WriteUser(info, mine) != 0) return -EFAULT;
+  return std::min(ret, 0L);
+}
+
 bool SleepsHere() { return ThreadInModel() || (VirtualClock() && TheMachine() == nullptr && SingleThreaded()); }
 
 long Sleep(int64_t ns, int64_t* remaining_ns) {
@@ -401,17 +416,7 @@ INTERPOSE(pid_t, waitpid, (pid_t pid, int* status, int options)) {
 
 INTERPOSE(pid_t, wait, (int* status)) { return aiolab_interposed_wait4(-1, status, 0, nullptr); }
 
-// Its result does not tell whether there was a child, only what it wrote does.
 INTERPOSE(int, waitid, (idtype_t type, id_t id, siginfo_t* info, int options)) {
   if (!ThreadInModel() || (options & WNOHANG) != 0) return real_waitid(type, id, info, options);
-  siginfo_t mine = {};
-  const long ret = WaitForChild(
-      [&](int flags) {
-        mine.si_pid = 0;
-        const long waited = RawSyscall(__NR_waitid, type, id, &mine, flags, nullptr);
-        return waited == 0 && mine.si_pid != 0 ? 1L : waited;
-      },
-      options);
-  if (ret > 0 && info != nullptr && WriteUser(info, mine) != 0) return SetErrno(-EFAULT);
-  return ret > 0 ? 0 : SetErrno(ret);
+  return SetErrno(WaitId(type, id, info, options, nullptr));
 }

@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <cstdint>
@@ -25,6 +27,9 @@ long WaitInRead(int fd, void* buf, size_t count);
 long WaitForSignal(const sigset_t* set, siginfo_t* info, int64_t timeout_ns);
 // As `wait(options)`, which is a call like waitid that may sleep, and does not with WNOHANG: 0 if there is nothing yet.
 long WaitForChild(absl::FunctionRef<long(int options)> wait, int options);
+
+// The system call waitid.
+long WaitId(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage);
 
 // Sleeps for `ns`, also in a process that is no client. Requires: VirtualClock() or ThreadInModel(). 0 or -EINTR, with
 // the rest in `*remaining_ns`.

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ namespace aiolab {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -356,6 +358,28 @@ TEST_F(AiolabTest, WithoutAClientTheLogRunsUnderThreeSeedsAndAStoryIsTold) {
               AllOf(HasSubstr("aiolab: wal ended with status 0; seed 5"),
                     HasSubstr(Aiolab() + " run --replay=@" + kept[0] + "/token.seed-5\n"), Not(HasSubstr(Wal()))));
   EXPECT_THAT(LeftInTmpdir("aiolab-run."), IsEmpty());
+}
+
+// A runner that was killed could not remove its directory; one that lives has it locked.
+TEST_F(AiolabTest, TheDirectoriesOfKilledRunnersGoWithTheNextRun) {
+  const std::string left = tmpdir_ + "/aiolab-run.killed";
+  const std::string used = tmpdir_ + "/aiolab-run.lives";
+  for (const std::string& path : {left, used}) {
+    ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
+    ASSERT_TRUE(CreateFile(path + "/rank.1", "x").ok());
+  }
+  const int fd = open(used.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(flock(fd, LOCK_EX), 0);
+  EXPECT_EQ(RunClient({"true"}).status, 0);
+  EXPECT_THAT(LeftInTmpdir("aiolab-"), ElementsAre(used));
+  close(fd);
+}
+
+TEST_F(AiolabTest, TheHelpNamesEveryFault) {
+  const std::string help = Run({"help", "run"}).out;
+  for (const char* line : {"where[filter]=when:what", "  submit\n      short eagain", "\n  fsync\n      eio enospc"}) {
+    EXPECT_THAT(help, HasSubstr(line));
+  }
 }
 
 TEST_F(AiolabTest, WithoutAClientAFindingIsTheStatus) {

@@ -72,12 +72,14 @@ TEST(ReportTest, TheReplayCommandNamesWhatTheTokenDependsOn) {
 TEST(ReportTest, ARuleThatNeverStruckInAnyProcessIsAWarning) {
   RankFiles one = RankWithReport(1);
   RankFiles two = RankWithReport(2);
-  one.report.faults = {{"any", 5, 1, ""}, {"submit=nth(9):eagain", 3, 0, "its turn did not come in 3 occasions"}};
-  two.report.faults = {{"any", 2, 0, "why"}, {"submit=nth(9):eagain", 1, 0, "its turn did not come in 1 occasion"}};
+  one.report.faults = {{"any", 5, 1, 2000, 2000, ""},
+                       {"submit=nth(9):eagain", 3, 0, -1, -1, "its turn did not come in 3 occasions"}};
+  two.report.faults = {{"any", 2, 0, -1, -1, "why"},
+                       {"submit=nth(9):eagain", 1, 0, -1, -1, "its turn did not come in 1 occasion"}};
   RunOutcome outcome = OutcomeOf({one, two});
   outcome.config.fault_rules = "any,submit=nth(9):eagain";
   EXPECT_THAT(TextReport(outcome),
-              AllOf(HasSubstr("  fault any: struck 1 time in 5 occasions\n"),
+              AllOf(HasSubstr("  fault any: struck 1 time in 5 occasions, at 2.000 us\n"),
                     HasSubstr("  fault any: struck 1 time in 7 occasions\n"),
                     HasSubstr("WARNING: the fault rule submit=nth(9):eagain never struck: its turn did not come"),
                     Not(HasSubstr("WARNING: the fault rule any"))));
@@ -107,6 +109,23 @@ TEST(ReportTest, ProcessesAreSummedUp) {
   EXPECT_EQ(totals.operations.at("PREAD").at("ok"), 20u);
   EXPECT_EQ(totals.retries, 10u);
   EXPECT_EQ(totals.virtual_time_ns, 2000) << "processes run side by side";
+}
+
+TEST(ReportTest, TheTimesOfAFaultAreThoseOfItsFirstAndItsLastHit) {
+  RankFiles one = RankWithReport(1);
+  one.report.faults = {{"any(x3)", 5, 3, 2000, 4'500'000, ""}};
+  EXPECT_THAT(TextReport(OutcomeOf({one})),
+              HasSubstr("  fault any(x3): struck 3 times in 5 occasions, from 2.000 us to 4.500 ms\n"));
+}
+
+TEST(ReportTest, AReportFromTheMiddleSaysSo) {
+  RankFiles waits = RankWithReport(1);
+  waits.report.interim = true;
+  RankFiles killed = waits;
+  waits.runs = true;
+  EXPECT_THAT(TextReport(OutcomeOf({waits})), HasSubstr("process 1 (fio), which still runs, when it began to wait:\n"));
+  EXPECT_THAT(TextReport(OutcomeOf({killed})),
+              HasSubstr("process 1 (fio), killed before its end, when it began to wait"));
 }
 
 TEST(ReportTest, AProcessWithoutAReportWasKilledOrStillRuns) {

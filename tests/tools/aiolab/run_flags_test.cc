@@ -37,10 +37,11 @@ TEST_F(RunFlagsTest, DefaultsAreThoseOfTheProtocol) {
 }
 
 TEST_F(RunFlagsTest, EveryFlagIsTaken) {
-  const absl::StatusOr<RunOptions> options = ParseRunArguments(
-      {"--seed=18446744073709551615", "--profile", "mainline", "-cpus=7", "--clock=host", "--trace=text:a:b",
-       "--report=json", "--seeded_bug=lost-kick", "--simfs=/data/:disk=hdd,size=2M", "--fault=any", "--fault",
-       "submit=nth(1):eagain", "--fault-file=f", "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
+  const absl::StatusOr<RunOptions> options =
+      ParseRunArguments({"--seed=18446744073709551615", "--profile", "mainline", "-cpus=7", "--clock=host",
+                         "--trace=text:a:b", "--report=json", "--seeded_bug=lost-kick",
+                         "--simfs=/data/:disk=hdd,size=2M", "--fault=any", "--fault", "submit=nth(1):eagain",
+                         "--fault-file=f", "--hang-after=9", "--preload-library=x.so", "--", "fio", "--seed=3", "--"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->seed, 18446744073709551615u);
   EXPECT_EQ(options->profile, "mainline");
@@ -52,6 +53,7 @@ TEST_F(RunFlagsTest, EveryFlagIsTaken) {
   EXPECT_EQ(options->simfs, "/data:disk=hdd,size=2M");
   EXPECT_THAT(options->faults, ElementsAre("any", "submit=nth(1):eagain"));
   EXPECT_EQ(options->fault_file, "f");
+  EXPECT_EQ(options->hang_after_s, 9);
   EXPECT_EQ(options->preload_library, "x.so");
   EXPECT_THAT(options->client, ElementsAre("fio", "--seed=3", "--"));
 }
@@ -123,7 +125,8 @@ TEST_F(RunFlagsTest, HelpNamesEveryFlagButTheOneForDevelopers) {
   for (const FlagHelp& flag : RunFlagHelp()) usages += flag.usage + " ";
   EXPECT_EQ(usages,
             "--seed=N --profile=NAME --cpus=N|host --clock=virtual|host --trace=text:FILE --report=text|json "
-            "--replay=TOKEN|@FILE --simfs=PREFIX[:OPTION,...] --seeded-bug=NAME --fault=RULES --fault-file=PATH ");
+            "--replay=TOKEN|@FILE --simfs=PREFIX[:OPTION,...] --seeded-bug=NAME --fault=RULES --fault-file=PATH "
+            "--hang-after=SECONDS ");
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ RunConfig FullConfig() {
   config.seeded_bug = "lost-kick";
   config.simfs = "/data:disk=hdd,size=2M,cache=off";
   config.fault_rules = "complete[path=/a b&c]=nth(1):short(512)->eio";
+  config.hang_after_s = 7;
   config.run_dir = "/tmp/aiolab-run.x y";
   config.record_writes = true;
   return config;
@@ -176,11 +177,13 @@ RunReport FullReport(int rank) {
   report.real_time_ns = 6;
   report.replayable = false;
   report.not_replayable_because = {"two threads", "host clock"};
-  report.faults = {{"any", 18446744073709551615u, 2, ""}, {"submit=nth(9):eagain", 3, 0, "its turn did not come"}};
+  report.faults = {{"any", 18446744073709551615u, 2, 5, 7, ""},
+                   {"submit=nth(9):eagain", 3, 0, -1, -1, "its turn did not come"}};
   report.findings = {"a hang\n  task 1 waits for the ring"};
   report.token = "ABC";
   report.token_path = "/t/token";
   report.trace_path = "/t/trace";
+  report.interim = true;
   return report;
 }
 

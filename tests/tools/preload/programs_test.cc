@@ -136,7 +136,9 @@ TEST_F(ProgramsTest, AnAlarmOutlivesExec) {
 
 TEST_F(ProgramsTest, AnotherProgramHasDefaultActionsAndKeepsWhatIsIgnored) {
   EXPECT_EQ(SignalProbe({"exec", "kill -INT $$; exit 5"}).result.status, 128 + SIGINT);
+  EXPECT_EQ(SignalProbe({"exec", "kill -SEGV $$; exit 5"}).result.status, 128 + SIGSEGV);
   EXPECT_EQ(SignalProbe({"exec", "kill -TERM $$; exit 5"}).result.status, 5);
+  EXPECT_EQ(SignalProbe({"exec", "kill -BUS $$; exit 5"}).result.status, 5);
 }
 
 TEST_F(ProgramsTest, AReplayWithoutAContextIsSaid) {

@@ -7,7 +7,7 @@
 //   signal_probe bad_pointers     hands them to all kinds of waits
 //   signal_probe waits            waits for an event that nobody will bring, and has itself killed after 4 s
 //   signal_probe ends_with N      makes 20,000 calls, and exits with N
-//   signal_probe exec SCRIPT      ignores SIGTERM and lets sh run SCRIPT in its place
+//   signal_probe exec SCRIPT      ignores SIGTERM and SIGBUS and lets sh run SCRIPT in its place
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -209,6 +209,9 @@ int Alarms() {
   EndsByAlarm([&] { EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status)); });
   child = ChildThatEndsIn(200);
   EndsByAlarm([&] { EXPECT(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED) == 0 && info.si_pid == child); });
+  child = ChildThatEndsIn(200);
+  info.si_pid = 0;
+  EndsByAlarm([&] { EXPECT(syscall(SYS_waitid, P_PID, child, &info, WEXITED, nullptr) == 0 && info.si_pid == child); });
   EXPECT(waitpid(-1, &status, 0) == -1 && errno == ECHILD);
   return 0;
 }
@@ -278,6 +281,7 @@ int EndsWith(int status) {
 int Exec(const char* script) {
   NewContext();
   signal(SIGTERM, SIG_IGN);
+  signal(SIGBUS, SIG_IGN);
   alarm(2);
   execlp("sh", "sh", "-c", script, static_cast<char*>(nullptr));
   return 1;
