@@ -232,7 +232,7 @@ TEST_F(CrashCommandTest, SqliteIsAsDurableAsItsManualSays) {
                          "test \"$have\" -ge \"$want\" || { echo \"acknowledged $want, has $have\"; exit 1; }\n")
                   .ok());
   const auto crash = [&](const std::string& pragmas) {
-    return Crash({kSimfs, "--images=100", absl::StrCat("--check=sh ", check, " {dir} {acked}"), "--", "stdbuf", "-oL",
+    return Crash({kSimfs, "--images=64", absl::StrCat("--check=sh ", check, " {dir} {acked}"), "--", "stdbuf", "-oL",
                   "sqlite3", absl::StrCat(kPrefix, "/t.db"),
                   absl::StrCat(pragmas, "create table t(a); insert into t values(1); select 1;",
                                "insert into t values(2); select 2;")});
