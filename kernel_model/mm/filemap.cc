@@ -77,8 +77,8 @@ void StartReading(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t 
   if (end > first) mapping.readahead(iocb, mapping, first, end - first);
 }
 
-// Lets the request wait until the page is there, or its read has failed. 0 if that is so now; -EIOCBRETRY if the request
-// must leave; -EINTR and the like if the sleep failed.
+// Lets the request wait until the page is there, or its read has failed. 0 if that is so now; -EIOCBRETRY if the
+// request must leave; -EINTR and the like if the sleep failed.
 int WaitForPage(kiocb* iocb, address_space& mapping, uint64_t index) {
   page_state& page = GetState(mapping, index);
   iocb->ki_progress.page = index;
