@@ -219,6 +219,10 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
       CollectFaultRules(EnvironmentVariable(kFaultVariable), options.fault_file, options.faults);
   if (!rules.ok()) return rules.status();
   run.config.fault_rules = *std::move(rules);
+  if (options.simfs.empty()) {
+    const absl::Status status = CheckRulesOnHostFiles(run.config.fault_rules);
+    if (!status.ok()) return status;
+  }
   run.show_hints = !options.json;
   run.config.simfs = options.simfs;
   if (!options.simfs.empty()) {

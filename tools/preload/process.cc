@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel_model/profile.h"
+#include "kernel_model/sim/fault_lint.h"
 #include "kernel_model/sim/fault_parser.h"
 #include "kernel_model/sim/replay_token.h"
 #include "kernel_model/sim/seeded_bug.h"
@@ -255,6 +256,13 @@ void EndDivergedReplay(const std::string& why) {
   ExitNow(kFindingExitStatus);
 }
 
+// As a machine that lost its power: not a word to the client.
+void OnPowerCut() {
+  NoteSeveralThreads(*lab.load());
+  WriteReport();
+  ExitNow(kPowerCutExitStatus);
+}
+
 std::unique_ptr<Chooser> NewChooser(Lab& mine) {
   // A token is the run of the first process that made a context.
   if (replay_token->empty() || mine.rank > 1) return std::make_unique<SeededChooser>(config->seed);
@@ -285,6 +293,7 @@ Lab* NewLab(bool setup) {
   if (fault_rules != nullptr) options.fault_rules = *fault_rules;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
+  options.on_power_cut = OnPowerCut;
   options.other_threads = [] { return !SingleThreaded(); };
   mine->machine = std::make_unique<Machine>(options);
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
@@ -348,7 +357,7 @@ EmulatedSyscalls& Kernel(bool setup) {
   return *mine->kernel;
 }
 
-Machine& EnterSimfs() {
+Machine& EnterRankedMachine() {
   (void)Kernel(/*setup=*/false);
   Lab* const mine = lab.load(std::memory_order_acquire);
   if (mine->rank == 0) [[unlikely]] {
@@ -357,6 +366,8 @@ Machine& EnterSimfs() {
   }
   return *mine->machine;
 }
+
+bool HasFaultRule(FaultSite site) { return fault_rules != nullptr && HasFaultRuleAt(*fault_rules, site); }
 
 const SimfsSpec* TheSimfsSpec() { return simfs_spec; }
 
@@ -400,6 +411,7 @@ void WriteReport(int killed_by) {
   report.rank = mine->rank;
   report.command = CommandName();
   report.killed_by = killed_by;
+  report.power_cut = mine->machine->power_is_off();
   report.operations = mine->machine->Operations();
   const kernel_stats& stats = mine->machine->kernel().stats;
   report.retries = stats.retries;

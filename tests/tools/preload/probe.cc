@@ -342,6 +342,15 @@ int Exec() {
   return 0;
 }
 
+// Under a rule by which every sync fails: by the C library and by the bare system call.
+int Syncs() {
+  const int fd = fileno(tmpfile());
+  EXPECT(fsync(fd) == -1 && errno == EIO);
+  EXPECT(fdatasync(fd) == -1 && errno == EIO);
+  EXPECT(syscall(SYS_fsync, fd) == -1 && errno == EIO);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -355,6 +364,7 @@ int main(int argc, char** argv) {
   if (look == "crash") return Crash();
   if (look == "proc_files") return ProcFiles();
   if (look == "exec") return Exec();
+  if (look == "syncs") return Syncs();
   if (look == "closes_in_flight") return ClosesInFlight();
   // The ends of a process: each leaves a report.
   NewContext();
