@@ -84,7 +84,8 @@ Machine::Machine(MachineOptions options)
            .other_threads = options_.other_threads ? options_.other_threads : [this] { return OtherThreadsAlive(); },
            .on_stuck = [this](const std::string& finding, bool certain) { return OnStuck(finding, certain); },
            .on_alarm = [this] { return OnAlarm(); },
-           .stuck_grace_ns = options_.stuck_grace_ns}),
+           .alone = options_.patience_alone,
+           .with_others = options_.patience_with_threads}),
       kernel_(executor_, *options_.chooser, trace_, *options_.profile, options_.bug, options_.nr_cpus),
       vm_(std::make_unique<vm_state>(kernel_)),
       disk_(std::make_unique<SimDisk>(kernel_, options_.disk)),
@@ -254,12 +255,6 @@ int64_t Machine::LookAtClock() {
   return executor_.NowNs();
 }
 
-Machine::WaitResult Machine::RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
-  Entry entry(*this, nullptr);
-  return RunUntil(ready, deadline_ns);
-}
-
-// Requires: inside.
 Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
   for (;;) {
     if (ready()) return WaitResult::kReady;
@@ -357,13 +352,15 @@ void Machine::ExitAio() {
 void Machine::AfterForkInChild() {
   *fork_canary_ = 1;
   executor_.ResetAfterFork();
-  kernel_.system_wq.ResetAfterFork();
-  kernel_.aio_wq.ResetAfterFork();
-  kernel_.kblockd_workqueue.ResetAfterFork();
+  for (workqueue_struct* wq : {&kernel_.system_wq, &kernel_.aio_wq, &kernel_.kblockd_workqueue}) wq->ResetAfterFork();
   ++kernel_.forks;
+  // What was before, the parent counts.
+  kernel_.stats = {};
+  mm_.operations.clear();
   {
     ScopedCurrent as_kernel(kernel_.irq);
     disk_->ForgetRequests(bio_put);
+    for (const std::unique_ptr<SimDisk>& disk : disks_) disk->ForgetRequests(bio_put);
     ForgetContexts(mm_);
     vm_->ResetAfterFork();
   }
@@ -393,7 +390,8 @@ bool Machine::OnStuck(const std::string& finding, bool certain) {
   const task_struct& task = current();
   const std::string who =
       task.describe_sleep == nullptr ? "" : absl::StrCat(task.comm, " ", (*task.describe_sleep)(), ": ");
-  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(certain ? finding : who + finding, certain);
+  return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(
+      finding == Executor::kNobodyCame ? who + finding : finding, certain);
 }
 
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }
@@ -437,6 +435,11 @@ long Machine::FaultAtHostFsync(int fd) {
   const long error = filp->f_op->fsync == nullptr ? 0 : fault_fsync(filp, &state);
   fput(filp);
   return error;
+}
+
+bool Machine::AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len) {
+  const Visit visit(*this);
+  return host_files_->AdviseDontNeed(fd, offset, len);
 }
 
 // Steps are counted by the trace, which without a sink counts nothing.

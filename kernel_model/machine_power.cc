@@ -23,9 +23,6 @@ namespace {
 
 constexpr int kBlockMajor = 259;  // BLOCK_EXT_MAJOR, where NVMe disks are
 
-// Those of a machine that has just lost its power, in the order in which its disks forgot them.
-thread_local std::vector<bio*>* lost_bios = nullptr;
-
 mapping_limits LimitsOf(const SimDisk& disk) {
   const SimDiskParameters& parameters = disk.parameters();
   mapping_limits limits;
@@ -66,7 +63,11 @@ absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   mkfs_options.disk_bytes = disk->size_bytes;
   mkfs_options.label = options.path;
   SimfsMount mount = {options, &AddDisk(*disk), options.device_node ? &AddDisk(*disk) : nullptr};
-  {
+  mount.disk->set_observer(options.observer);
+  if (options.contents != nullptr) {
+    mount.disk->Load(*options.contents);
+    mount.options.contents = nullptr;  // theirs to keep only until now
+  } else {
     Entry entry(*this, nullptr, /*cost_ns=*/0);
     std::string problem;
     if (const int error = simfs::mkfs(*mount.disk, mkfs_options, &problem); error != 0) {
@@ -107,11 +108,9 @@ void Machine::LosePower(uint32_t tear_bytes) {
   if (kernel_.power_off) return;
   TRACE_EVENT("power_cut", {{"event", executor_.events_run()}});
   std::vector<bio*> lost;
-  lost_bios = &lost;
-  const DropBio keep = [](bio* dropped) { lost_bios->push_back(dropped); };
+  const auto keep = [&lost](bio* dropped) { lost.push_back(dropped); };
   disk_->PowerCut(keep, tear_bytes);
   for (const std::unique_ptr<SimDisk>& disk : disks_) disk->PowerCut(keep, tear_bytes);
-  lost_bios = nullptr;
   kernel_.power_off = true;
   if (options_.on_power_cut) options_.on_power_cut();
   BUG_ON(host_files_ != nullptr);

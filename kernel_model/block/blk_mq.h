@@ -25,7 +25,6 @@ inline constexpr int BLK_MQ_NO_TAG = -1;
 
 inline constexpr uint32_t RQF_FLUSH_SEQ = 1 << 0;   // in the flush machine: its end is a step, not the end
 inline constexpr uint32_t RQF_SCHED_TAGS = 1 << 1;  // has a scheduler tag, and a hardware tag only while dispatched
-inline constexpr uint32_t RQF_USE_SCHED = 1 << 2;   // passes the elevator
 
 using rq_end_io_fn = void (*)(request* rq, int error);
 

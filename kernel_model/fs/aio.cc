@@ -611,7 +611,7 @@ void aio_run_iocb(aio_kiocb* iocb) {
   const int64_t id = iocb->rw.ki_id;
   const int attempt = ++iocb->ki_attempts;
 
-  ssize_t ret = iocb->ki_retry(iocb);
+  const ssize_t ret = iocb->ki_retry(iocb);
   if (ret == -EIOCBQUEUED) {
     // From here on the request belongs to its completion, and may be gone.
     TRACE_EVENT("aio_run_iocb", {{"req", id}, {"attempt", attempt}, {"ret", ResultName(ret)}});
@@ -625,10 +625,7 @@ void aio_run_iocb(aio_kiocb* iocb) {
     return;
   }
   // The system call cannot be restarted: other requests of it may be under way.
-  if (ret == -ERESTARTSYS || ret == -ERESTARTNOINTR || ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK) {
-    ret = -EINTR;
-  }
-  iocb->rw.ki_complete(&iocb->rw, ret);
+  iocb->rw.ki_complete(&iocb->rw, WithoutRestart(ret));
 }
 
 // Runs what is on the run list now. True if more has come meanwhile.

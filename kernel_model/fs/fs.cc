@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -244,7 +245,8 @@ ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   const bool has_begun = from->segment != 0 || from->segment_offset != 0;
   if (!has_begun && (iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_pos = iocb->ki_filp->f_inode->i_size;
   const auto pos = static_cast<uint64_t>(iocb->ki_pos);
-  const uint64_t limit = FileSizeLimit();
+  const bool device = S_ISBLK(iocb->ki_filp->f_inode->i_mode);
+  const uint64_t limit = device ? RLIM_INFINITY : FileSizeLimit();
   const uint64_t room = std::min<uint64_t>(limit, MAX_LFS_FILESIZE);
   if (pos < room) return static_cast<ssize_t>(std::min<uint64_t>(from->count, room - pos));
   if (has_begun) return 0;

@@ -224,8 +224,6 @@ struct file_operations {
   long (*ioctl)(file* filp, unsigned cmd, unsigned long arg) = nullptr;
   // POSIX_FADV_*: the advice is one that exists. Null: taken and ignored.
   int (*fadvise)(file* filp, loff_t offset, loff_t len, int advice) = nullptr;
-  // SYNC_FILE_RANGE_*, from `offset` to `endbyte` inclusive. Null: nothing is cached.
-  int (*sync_file_range)(file* filp, loff_t offset, loff_t endbyte, unsigned flags) = nullptr;
 };
 
 // Which fields of an iattr count.
@@ -266,6 +264,9 @@ struct kstat {
   // O_DIRECT. They count with STATX_DIOALIGN in result_mask.
   uint32_t dio_mem_align = 0;
   uint32_t dio_offset_align = 0;
+  // What RWF_ATOMIC may write, bytes; 0: nothing. They count with STATX_WRITE_ATOMIC in result_mask.
+  uint32_t atomic_write_unit_min = 0;
+  uint32_t atomic_write_unit_max = 0;
   uint64_t mnt_id = 0;
 };
 

@@ -11,6 +11,7 @@
 #include "kernel_model/fs/namei.h"
 #include "kernel_model/fs/syscalls.h"
 #include "kernel_model/mm/uaccess.h"
+#include "uapi/statx_abi.h"
 
 namespace aiolab {
 namespace {
@@ -43,7 +44,8 @@ statx_timestamp StatxTime(const timespec& time) {
 int cp_statx(const kstat& stat, unsigned mask, struct statx* user_statx) {
   struct statx status = {};
   // Asked for or not, the basic ones cost nothing.
-  status.stx_mask = stat.result_mask & (mask | ~static_cast<unsigned>(STATX_DIOALIGN));
+  constexpr unsigned kAskedFor = STATX_DIOALIGN | STATX_WRITE_ATOMIC;
+  status.stx_mask = stat.result_mask & (mask | ~kAskedFor);
   status.stx_blksize = stat.blksize;
   status.stx_attributes = stat.attributes;
   status.stx_attributes_mask = stat.attributes_mask;
@@ -64,6 +66,13 @@ int cp_statx(const kstat& stat, unsigned mask, struct statx* user_statx) {
   if ((status.stx_mask & STATX_DIOALIGN) != 0) {
     status.stx_dio_mem_align = stat.dio_mem_align;
     status.stx_dio_offset_align = stat.dio_offset_align;
+  }
+  if ((status.stx_mask & STATX_WRITE_ATOMIC) != 0) {
+    status.stx_attributes_mask |= STATX_ATTR_WRITE_ATOMIC;
+    if (stat.atomic_write_unit_max > 0) {
+      status.stx_attributes |= STATX_ATTR_WRITE_ATOMIC;
+      SetAtomicWrite(&status, {stat.atomic_write_unit_min, stat.atomic_write_unit_max, /*segments_max=*/1});
+    }
   }
   return copy_to_user(user_statx, &status, sizeof(status)) == 0 ? 0 : -EFAULT;
 }

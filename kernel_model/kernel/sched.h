@@ -45,7 +45,7 @@ struct task_struct {
   int host_tid = 0;  // the thread, for looking whether it still lives; 0 for workers and interrupts
 };
 
-// What the model counts for its report. All are events since the machine was made.
+// What the model counts for its report. All are events since the machine was made, or since its process was forked.
 struct kernel_stats {
   uint64_t retries = 0;  // attempts that ended with -EIOCBRETRY
   uint64_t kicks = 0;    // wake-ups of a waiting request

@@ -126,8 +126,10 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
         last = std::min(last, (static_cast<uint64_t>(size) - 1) >> kPageShift);
       }
       if (ReadHasFailed(iocb, mapping, first)) return moved > 0 ? moved : -EIO;
-      if ((iocb->ki_flags & IOCB_NOWAIT) != 0) return moved > 0 ? moved : -EAGAIN;
-      StartReading(iocb, mapping, first, last);
+      const bool may_not_wait = (iocb->ki_flags & IOCB_NOWAIT) != 0;
+      // A read that may not wait for its pages has them read all the same: the next one finds them.
+      if (!may_not_wait || direction == Direction::kRead) StartReading(iocb, mapping, first, last);
+      if (may_not_wait) return moved > 0 ? moved : -EAGAIN;
       const int error = WaitForPage(iocb, mapping, first);
       if (error == -EIOCBRETRY) return error;
       if (error != 0) return moved > 0 ? moved : error;
@@ -170,11 +172,11 @@ void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr, bool su
   for (uint64_t index = first; index < first + nr; ++index) wake_up_all(GetState(mapping, index).wait);
 }
 
-void invalidate_mapping_pages(address_space& mapping) {
-  invalidate_inode_pages2_range(mapping, 0, std::numeric_limits<uint64_t>::max());
-  absl::erase_if(mapping.i_page_states, [&mapping](auto& entry) {
+void invalidate_mapping_pages(address_space& mapping, uint64_t first, uint64_t last) {
+  invalidate_inode_pages2_range(mapping, first, last);
+  absl::erase_if(mapping.i_page_states, [&mapping, first, last](auto& entry) {
     page_state& page = *entry.second;
-    if (BeingRead(page) || waitqueue_active(page.wait)) return false;
+    if (entry.first < first || entry.first > last || BeingRead(page) || waitqueue_active(page.wait)) return false;
     if (mapping.free_page_states.size() < kFreePageStatesMax) {
       page.uptodate = page.error = false;
       page.reading_forks = -1;

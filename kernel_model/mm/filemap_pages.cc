@@ -268,9 +268,8 @@ ssize_t generic_file_write_iter(kiocb* iocb, iov_iter* from) {
 int generic_file_open(inode& node, file* filp) {
   filp->f_mode |= FMODE_NOWAIT | FMODE_CAN_ODIRECT;
   if (node.i_mapping == nullptr) return 0;
-  if (node.i_mapping->limits.atomic_write_unit_max > 0 && (filp->f_flags & O_DIRECT) != 0) {
-    filp->f_mode |= FMODE_CAN_ATOMIC_WRITE;
-  }
+  // Whether a write is direct is asked of each: fcntl may set O_DIRECT later.
+  if (node.i_mapping->limits.atomic_write_unit_max > 0) filp->f_mode |= FMODE_CAN_ATOMIC_WRITE;
   filp->f_wb_err = filemap_sample_wb_err(*node.i_mapping);
   return 0;
 }

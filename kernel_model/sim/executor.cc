@@ -135,7 +135,7 @@ void Executor::AdvanceTo(int64_t when_ns) {
 
 Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
   if (running_event_) abort();  // kernel work never blocks
-  int64_t idle_since_ns = -1;
+  Idleness idle;
   for (;;) {
     // Before the look at the condition, so that a wake-up between that look and the sleep is not lost.
     const uint32_t ticket = me.Prepare();
@@ -155,7 +155,7 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     const int64_t next_ns = NextEventNs();
     const int64_t deadline_ns = std::min(wait.deadline_ns, alarm_ns());
     if (next_ns <= deadline_ns && next_ns != kNoDeadline) {
-      idle_since_ns = -1;
+      idle = {};
       if (options_.clock == ClockMode::kVirtual) {
         MoveNowTo(next_ns);
       } else if (const int64_t until_ns = next_ns - NowNs(); until_ns > 0) {
@@ -169,7 +169,6 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     }
 
     int64_t timeout_ns = -1;
-    bool lone = false;
     if (deadline_ns != kNoDeadline) {
       timeout_ns = deadline_ns - NowNs();
       if (options_.clock == ClockMode::kVirtual && (next_ns != kNoDeadline || !OutsideChance())) timeout_ns = 0;
@@ -184,21 +183,13 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
     } else {
       const std::string stuck = options_.find_stuck ? options_.find_stuck() : "";
       if (!stuck.empty() && options_.on_stuck && options_.on_stuck(stuck, /*certain=*/true)) return StopReason::kStuck;
-      lone = !OutsideChance();
-      if (lone) {
-        if (idle_since_ns < 0) idle_since_ns = HostMonotonicNs();
-        timeout_ns = options_.stuck_grace_ns - (HostMonotonicNs() - idle_since_ns);
-        if (timeout_ns <= 0) {
-          const std::string nobody =
-              "nothing in the model is due, and no other thread, file or signal has come to wake the client";
-          if (options_.on_stuck && options_.on_stuck(nobody, /*certain=*/false)) return StopReason::kStuck;
-          timeout_ns = -1;
-        }
-      }
+      // Who watches files waits for them.
+      if (!has_watches() && LosesPatience(idle, &timeout_ns)) return StopReason::kStuck;
     }
 
     const int64_t slept_since_ns = HostMonotonicNs();
     const Sleeper::Result result = HostSleep(me, ticket, timeout_ns);
+    if (result != Sleeper::Result::kTimedOut) idle = {};
     if (result == Sleeper::Result::kInterrupted && wait.interrupted != nullptr) return StopReason::kInterrupted;
     // Nobody came: what passed outside has passed for the model too, or the deadline would never be there.
     if (result == Sleeper::Result::kTimedOut && deadline_ns != kNoDeadline && options_.clock == ClockMode::kVirtual) {
@@ -206,6 +197,23 @@ Executor::StopReason Executor::BlockUntil(Sleeper& me, const Wait& wait) {
       MoveNowTo(std::min(deadline_ns, NowNs() + slept_ns));
     }
   }
+}
+
+// Tells on_stuck that nobody comes, when it is time to. Returns whether that ends the wait; if not, `*timeout_ns` says
+// when to look again.
+bool Executor::LosesPatience(Idleness& idle, int64_t* timeout_ns) {
+  const int64_t now_ns = HostMonotonicNs();
+  if (idle.since_ns < 0) idle.since_ns = now_ns;
+  const Patience& patience = other_threads() ? options_.with_others : options_.alone;
+  const int64_t idle_ns = now_ns - idle.since_ns;
+  const bool at_end = idle_ns >= patience.end_ns;
+  if (at_end || (idle_ns >= patience.tell_ns && !idle.told)) {
+    idle.told = true;
+    if (options_.on_stuck && options_.on_stuck(kNobodyCame, at_end)) return true;
+  }
+  const int64_t next_ns = idle.told ? patience.end_ns : std::min(patience.tell_ns, patience.end_ns);
+  if (next_ns != kNoDeadline && !at_end) *timeout_ns = next_ns - idle_ns;
+  return false;
 }
 
 // Waits on the host with the baton released: in poll when files are watched, otherwise on the futex, where a wake-up

@@ -71,6 +71,13 @@ class Executor {
     const absl::FunctionRef<bool()>* interrupted = nullptr;
   };
 
+  // How long, in real time, a client that waits without a limit is given for something from outside: until on_stuck
+  // hears of it, and until it does so for the last time.
+  struct Patience {
+    int64_t tell_ns = kNoDeadline;
+    int64_t end_ns = kNoDeadline;
+  };
+
   struct Options {
     ClockMode clock = ClockMode::kVirtual;
     // Called with nothing left to run and a client that waits without a limit. Returns what can never happen ("" if
@@ -78,14 +85,19 @@ class Executor {
     std::function<std::string()> find_stuck = nullptr;
     // Another thread of the client could still enter the model.
     std::function<bool()> other_threads = nullptr;
-    // Told what find_stuck found, or that nobody is left to wake the client. True: end the wait with kStuck; false: go
-    // on waiting.
+    // Told what find_stuck found, or that nobody has come to wake the client (kNobodyCame), `certain` if find_stuck
+    // says so or the patience is at its end. True: end the wait with kStuck; false: go on waiting.
     std::function<bool(const std::string& finding, bool certain)> on_stuck = nullptr;
     // The alarm has gone off. Returns when it does so again, kNoDeadline for never.
     std::function<int64_t()> on_alarm = nullptr;
-    // How long a lone client with nothing to wait for is given for a signal from outside, real time.
-    int64_t stuck_grace_ns = 2'000'000'000;
+    // For a lone client, whom only a signal can wake, and for one of several threads.
+    Patience alone = {.tell_ns = 2'000'000'000};
+    Patience with_others = {};
   };
+
+  // What on_stuck is told when patience ends.
+  static constexpr char kNobodyCame[] =
+      "nothing in the model is due, and no other thread, file or signal has come to wake the client";
 
   Executor(Chooser& chooser, Options options);
   Executor(const Executor&) = delete;
@@ -147,6 +159,12 @@ class Executor {
   void CountEvents() { armed_events_.store(heap_.size() + tie_group_.size(), std::memory_order_relaxed); }
   void RunNext(Event& event);
   void RunFirst();
+  // Of one wait: since when nothing has come, and whether on_stuck has heard of it.
+  struct Idleness {
+    int64_t since_ns = -1;
+    bool told = false;
+  };
+  bool LosesPatience(Idleness& idle, int64_t* timeout_ns);
   Sleeper::Result HostSleep(Sleeper& me, uint32_t ticket, int64_t timeout_ns);
   // Virtual clock only, and not back.
   void MoveNowTo(int64_t when_ns);

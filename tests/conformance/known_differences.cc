@@ -33,6 +33,10 @@ const std::vector<KnownDifference>& KnownDifferences() {
       {"host", "RwfTest.AppendAndNoappendTogetherAreEinval", "no RWF_NOAPPEND", "6.9"},
       {"host", "ThreadsTest.AWaiterForManyDoesNotStarveAWaiterForOne", "wake-ups do not look at min_nr", "6.9"},
       {"host", "OrderTest.AContradictionOfRwFlagsComesBeforeAnUnsupportedOne", "no RWF_ATOMIC", "6.11"},
+      {"host", "DiskRwfTest.AReadThatIsNotToBeCachedLeavesNoPagesThatWereNotThere", "no RWF_DONTCACHE", "6.14"},
+      {"host", "DiskRwfTest.AReadThatIsNotToBeCachedLeavesPagesThatWereThere", "no RWF_DONTCACHE", "6.14"},
+      {"host", "DiskRwfTest.AWriteThatIsNotToBeCachedIsGoneOnceItIsOnTheDisk", "no RWF_DONTCACHE", "6.14"},
+      {"host", "DiskRwfTest.DontcacheMeansNothingToADirectRequest", "no RWF_DONTCACHE", "6.14"},
       {"host", "RwfTest.NosignalKeepsTheSignalOfABrokenPipeAway", "no RWF_NOSIGNAL", "6.18"},
       {"host", "RwfTest.NosignalIsTakenForAFile", "no RWF_NOSIGNAL", "6.18"},
 

@@ -96,6 +96,16 @@ TEST_P(ReadWriteTest, AWriteBehindTheEndLeavesAHole) {
   EXPECT_EQ(ContentsOf(file), "ab" + std::string(9998, '\0') + "cd");
 }
 
+TEST_P(ReadWriteTest, AMemoryFileReachesToTheLargestOffset) {
+  const int file = NewFile();
+  constexpr int64_t kOffset = INT64_MAX - 100'000;
+  iocb write = WriteOf(file, "abc", kOffset);
+  EXPECT_EQ(ResultOf(ctx_, &write), 3);
+  iocb read = ReadOf(file, absl::MakeSpan(buf_), kOffset);
+  EXPECT_EQ(ResultOf(ctx_, &read), 3);
+  EXPECT_EQ(BufPrefix(3), "abc");
+}
+
 TEST_P(ReadWriteTest, AReadOfManyPagesIsComplete) {
   std::string contents;
   for (int i = 0; i < 200000; ++i) contents.push_back(static_cast<char>('a' + i % 26));

@@ -217,7 +217,7 @@ TEST_F(MachineTest, ASignalDuringAWorkersTurnEndsTheClientsSleep) {
                    .trace_sink = &sink,
                    .host_files = true,
                    .on_stuck = [](const std::string&, bool) { return true; },
-                   .stuck_grace_ns = 100'000'000});
+                   .patience_alone = {.tell_ns = 100'000'000}});
   EmulatedSyscalls kernel(machine);
   aio_context_t ctx = 0;
   ASSERT_EQ(kernel.io_setup(8, &ctx), 0);

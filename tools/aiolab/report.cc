@@ -162,7 +162,11 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
   }
   const int killed_by = files.report.killed_by;
   lines.Add(absl::StrCat(process, killed_by == 0 ? "" : absl::StrCat(", killed by ", SignalText(killed_by)),
-                         files.report.power_cut ? ", ended by a power cut" : "", ":"));
+                         files.report.power_cut ? ", ended by a power cut" : "",
+                         !files.report.interim ? ""
+                         : files.runs          ? ", which still runs, when it began to wait"
+                                               : ", killed before its end, when it began to wait",
+                         ":"));
   AddOperations(files.report, lines);
   AddCounts(files.report, !outcome.config.simfs.empty(), lines);
   AddFaults(files.report, lines);

@@ -57,8 +57,9 @@ bool AbslParseFlag(absl::string_view text, WordFlag<Words>* flag, std::string* e
   for (const auto& [other, ours] : Words::Synonyms()) {
     if (nearest.empty() && text == other) nearest = ours;
   }
-  *error = absl::StrCat(nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "), "There ",
-                        words.size() == 1 ? "is " : "are ", absl::StrJoin(words, ", "));
+  *error = absl::StrCat(nearest.empty() ? absl::StrCat("there is no '", text, "'; there are ")
+                                        : absl::StrCat("did you mean ", nearest, "? There are "),
+                        absl::StrJoin(words, ", "));
   return false;
 }
 
@@ -199,6 +200,18 @@ bool AbslParseFlag(absl::string_view text, PathFlag* flag, std::string* error) {
 
 std::string AbslUnparseFlag(const PathFlag& flag) { return flag.path; }
 
+struct HangAfterFlag {
+  int seconds = -1;
+};
+
+bool AbslParseFlag(absl::string_view text, HangAfterFlag* flag, std::string* error) {
+  if (absl::SimpleAtoi(text, &flag->seconds) && flag->seconds >= 0) return true;
+  *error = "it has to be a whole number of seconds, or 0 for never";
+  return false;
+}
+
+std::string AbslUnparseFlag(const HangAfterFlag& flag) { return flag.seconds < 0 ? "" : absl::StrCat(flag.seconds); }
+
 struct FaultFlag {
   std::vector<std::string> rules;  // each --fault adds to those before it
 };
@@ -237,17 +250,25 @@ ABSL_FLAG(aiolab::ReplayFlag, replay, aiolab::ReplayFlag(),
           "Repeat an earlier run: TOKEN is what its report printed, @FILE a file that holds one.");
 ABSL_FLAG(aiolab::WordFlag<aiolab::SeededBugWords>, seeded_bug, {},
           "Break the emulated kernel on purpose, to see that a test notices.");
-ABSL_FLAG(aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
-          "Files under PREFIX live on a simulated disk, in the client's own memory: empty at first, gone at the end. "
-          "Everything else stays the host's. Options: size=N[K|M|G|T] (1G), disk=nvme|ssd|hdd|ram (nvme), and what "
-          "else a disk has: depth, cache, lbs, read, write, .... A program "
-          "that the client executes does not see them, and a forked child has a copy of its own.");
+ABSL_FLAG(
+    aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
+    "Files under PREFIX live on a simulated disk, in the client's own memory. Everything else stays the host's. "
+    "Options: from=DIR, what is there at first (nothing); to=DIR, where it goes when the first process that "
+    "looked there ends by itself (nowhere; the same DIR as from= keeps it from run to run); size=N[K|M|G|T] (1G), "
+    "disk=nvme|ssd|hdd|ram (nvme), error-model=ext4-ordered|ext4-data|xfs|btrfs, what a failed write-back leaves "
+    "behind (ext4-ordered), and what else a disk has: depth, cache, lbs, read, write, .... A program "
+    "that the client executes does not see them, and a forked child has a copy of its own.");
 ABSL_FLAG(
     aiolab::FaultFlag, fault, {},
     "What goes wrong, as where[filter]=when:what, for example complete=1in(50):eio. Several rules are separated by "
     "commas; kernel_model/FAULTS.md has them all. Rules in the environment variable AIOLAB_FAULT come before them.");
 ABSL_FLAG(aiolab::PathFlag, fault_file, aiolab::PathFlag(),
           "The same from a file, one rule a line; # begins a comment.");
+ABSL_FLAG(
+    aiolab::HangAfterFlag, hang_after, aiolab::HangAfterFlag(),
+    "A client that waits in io_getevents with nothing in flight, and nobody there to submit more, is ended with a "
+    "finding after so many seconds of real time; 0: never. By default that is 30 in a process with one thread, and "
+    "never in others: what their other threads may yet do is not known.");
 ABSL_FLAG(aiolab::PathFlag, preload_library, aiolab::PathFlag(),
           "The library that is loaded into the client, if not the one that came with aiolab.");
 
@@ -274,6 +295,7 @@ constexpr KnownFlag kKnownFlags[] = {
     {"seeded-bug", "NAME", true},
     {"fault", "RULES", true},
     {"fault-file", "PATH", true},
+    {"hang-after", "SECONDS", true},
     {"preload-library", "FILE", false},
 };
 
@@ -327,6 +349,7 @@ absl::StatusOr<RunOptions> OptionsFromFlags() {
   options.simfs = absl::GetFlag(FLAGS_simfs).spec;
   options.faults = absl::GetFlag(FLAGS_fault).rules;
   options.fault_file = absl::GetFlag(FLAGS_fault_file).path;
+  options.hang_after_s = absl::GetFlag(FLAGS_hang_after).seconds;
   options.preload_library = absl::GetFlag(FLAGS_preload_library).path;
   return options;
 }
@@ -354,16 +377,9 @@ absl::StatusOr<RunOptions> ParseRunArguments(const std::vector<std::string>& arg
     const size_t equals = text.find('=');
     const KnownFlag* known = FindKnownFlag(text.substr(0, equals));
     if (known == nullptr) return UnknownFlag(text.substr(0, equals));
-    std::string value;
-    if (equals != absl::string_view::npos) {
-      value = std::string(text.substr(equals + 1));
-    } else if (i + 1 < arguments.size() && arguments[i + 1] != "--") {
-      value = arguments[++i];
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", known->name, " needs a value: --", known->name, "=", known->values));
-    }
-    const absl::Status status = SetFlag(*known, value);
+    const absl::StatusOr<std::string> value = TakeFlagValue(arguments, &i, known->name, known->values);
+    if (!value.ok()) return value.status();
+    const absl::Status status = SetFlag(*known, *value);
     if (!status.ok()) return status;
     has_seed |= absl::string_view(known->name) == "seed";
   }
@@ -377,6 +393,15 @@ absl::StatusOr<RunOptions> ParseRunArguments(const std::vector<std::string>& arg
         "--clock=host and --replay exclude each other: the real clock cannot be replayed");
   }
   return options;
+}
+
+absl::StatusOr<std::string> TakeFlagValue(const std::vector<std::string>& arguments, size_t* index,
+                                          absl::string_view name, absl::string_view values) {
+  const std::string& argument = arguments[*index];
+  const size_t equals = argument.find('=');
+  if (equals != std::string::npos) return argument.substr(equals + 1);
+  if (*index + 1 < arguments.size() && arguments[*index + 1] != "--") return arguments[++*index];
+  return absl::InvalidArgumentError(absl::StrCat("--", name, " needs a value: --", name, "=", values));
 }
 
 std::vector<FlagHelp> RunFlagHelp() {

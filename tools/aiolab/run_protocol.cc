@@ -109,6 +109,17 @@ absl::Status ParseField(absl::string_view key, const std::string& value, RunConf
     const absl::Status status = value.empty() ? absl::OkStatus() : ParseSimfsSpec(value).status();
     return status.ok() ? ParseText(value, config.simfs) : WrongValue(value, status.message());
   }
+  if (key == "record_writes") {
+    if (value != "0" && value != "1") return WrongValue(value, "0 or 1");
+    config.record_writes = value == "1";
+    return absl::OkStatus();
+  }
+  if (key == "hang_after_s") {
+    if (!absl::SimpleAtoi(value, &config.hang_after_s) || config.hang_after_s < -1) {
+      return WrongValue(value, "a number of seconds, or -1");
+    }
+    return absl::OkStatus();
+  }
   if (key == "fault_rules") return ParseText(value, config.fault_rules);
   if (key == "trace_path") return ParsePath(value, /*required=*/false, config.trace_path);
   if (key == "replay_path") return ParsePath(value, /*required=*/false, config.replay_path);
@@ -131,7 +142,9 @@ std::vector<std::pair<std::string, std::string>> Fields(const RunConfig& config)
       {"seeded_bug", config.seeded_bug},
       {"simfs", config.simfs},
       {"fault_rules", config.fault_rules},
+      {"hang_after_s", absl::StrCat(config.hang_after_s)},
       {"run_dir", config.run_dir},
+      {"record_writes", config.record_writes ? "1" : "0"},
   };
 }
 
@@ -266,5 +279,13 @@ std::vector<RankFiles> ReadRankFiles(absl::string_view run_dir) {
     ranks.push_back(std::move(files));
   }
 }
+
+std::string RecordingOfRank(absl::string_view run_dir, int rank) { return absl::StrCat(run_dir, "/writes.", rank); }
+
+std::string RecordingTailOfRank(absl::string_view run_dir, int rank) {
+  return absl::StrCat(run_dir, "/writes_tail.", rank);
+}
+
+std::string OutputPath(absl::string_view run_dir) { return absl::StrCat(run_dir, "/output"); }
 
 }  // namespace aiolab

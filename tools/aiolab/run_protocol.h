@@ -46,6 +46,9 @@ inline constexpr int kRefusedExitStatus = 2;
 // A longer replay token goes to a file: one environment string may hold 128 KiB in all.
 inline constexpr size_t kReplayTokenSizeMax = 64 << 10;  // bytes
 
+// After so many seconds, unless --hang-after says otherwise.
+inline constexpr int kHangAfterS = 30;
+
 enum class RunClock {
   kVirtual,  // the model's time, which a replay repeats
   kHost,     // the real clock behind the model's timers
@@ -63,7 +66,12 @@ struct RunConfig {
   std::string seeded_bug;    // the name of a deliberate bug, or empty
   std::string simfs;         // as ParseSimfsSpec takes it; empty: every file is the host's
   std::string fault_rules;   // as ParseFaultRules() takes them, or empty
-  std::string run_dir;       // absolute
+  // Real seconds that a client may wait for what nothing known can bring: 0 is for ever, -1 is kHangAfterS in a process
+  // with one thread and for ever in others.
+  int hang_after_s = -1;
+  std::string run_dir;  // absolute
+  // Write down what reaches the simulated disk, and how much the client has said by then: RecordingOfRank().
+  bool record_writes = false;
 
   friend bool operator==(const RunConfig&, const RunConfig&) = default;
 };
@@ -84,6 +92,13 @@ absl::StatusOr<int> ClaimRank(absl::string_view run_dir);
 
 // Where rank `rank` writes its trace: trace_path for 1, trace_path.N for the others; empty without a trace.
 std::string TracePathOfRank(const RunConfig& config, int rank);
+
+// With record_writes: where rank `rank` writes its log (kernel_model/drivers/block/write_log.h), the file that outlives
+// the process with what is not there yet (trace_file.h), and where the client's standard output goes. How long that is
+// at some time, the client has promised by then.
+std::string RecordingOfRank(absl::string_view run_dir, int rank);
+std::string RecordingTailOfRank(absl::string_view run_dir, int rank);
+std::string OutputPath(absl::string_view run_dir);
 
 // What a process did with files under --simfs. Counts are since the process, or the one that it was forked from, began.
 struct SimfsReport {
@@ -131,6 +146,7 @@ struct RunReport {
   std::string trace_error;                          // why it is not whole, or empty
   int killed_by = 0;                                // the signal that is about to end it, or 0
   bool power_cut = false;                           // by a fault rule, which is about to end it
+  bool interim = false;                             // written when it began to wait for what may never come
 
   friend bool operator==(const RunReport&, const RunReport&) = default;
 };

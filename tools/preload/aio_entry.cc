@@ -189,6 +189,9 @@ bool SyscallOfProcess(long nr, const long (&a)[6], long* ret) {
     case __NR_fdatasync:
       *ret = FaultAtHostFsync(static_cast<int>(a[0]));
       return *ret != 0;
+    case __NR_fadvise64:
+      *ret = 0;
+      return AdviseModel(static_cast<int>(a[0]), a[1], a[2], static_cast<int>(a[3]));
     case __NR_rt_sigaction:
       *ret = RtSigaction(static_cast<int>(a[0]), As<const KernelSigaction*>(a[1]), As<KernelSigaction*>(a[2]));
       return true;

@@ -187,9 +187,13 @@ clockid_t ClockOf(const pthread_cond_t* condition) {
 }
 
 // A timer does not tell its clock either, but no uptime is as large as the time of day.
-itimerspec RealTimer(const itimerspec& client, int absolute_flag, int flags) {
+itimerspec RealTimer(const char* function, const itimerspec& client, int absolute_flag, int flags) {
   itimerspec real = client;
   const bool is_set = client.it_value.tv_sec != 0 || client.it_value.tv_nsec != 0;
+  if (is_set) {
+    AddWarning(absl::StrCat("a timer of ", function,
+                            " runs in real time (alarm and setitimer in the model's): what it brings does not repeat"));
+  }
   if ((flags & absolute_flag) != 0 && is_set) {
     real.it_value =
         RealMoment(client.it_value.tv_sec > 1'000'000'000 ? CLOCK_REALTIME : CLOCK_MONOTONIC, client.it_value);
@@ -376,13 +380,13 @@ INTERPOSE(int, mq_timedsend, (mqd_t queue, const char* buf, size_t size, unsigne
 INTERPOSE(int, timerfd_settime, (int fd, int flags, const itimerspec* timer, itimerspec* old)) {
   itimerspec given;
   if (!VirtualClock() || ReadUser(timer, &given) != 0) return real_timerfd_settime(fd, flags, timer, old);
-  const itimerspec real = RealTimer(given, TFD_TIMER_ABSTIME, flags);
+  const itimerspec real = RealTimer("timerfd_settime", given, TFD_TIMER_ABSTIME, flags);
   return real_timerfd_settime(fd, flags, &real, old);
 }
 
 INTERPOSE(int, timer_settime, (timer_t id, int flags, const itimerspec* timer, itimerspec* old)) {
   itimerspec given;
   if (!VirtualClock() || ReadUser(timer, &given) != 0) return real_timer_settime(id, flags, timer, old);
-  const itimerspec real = RealTimer(given, TIMER_ABSTIME, flags);
+  const itimerspec real = RealTimer("timer_settime", given, TIMER_ABSTIME, flags);
   return real_timer_settime(id, flags, &real, old);
 }

@@ -31,9 +31,11 @@
 #include "tools/preload/signals.h"
 #include "tools/preload/simfs_cwd.h"
 #include "tools/preload/simfs_mount.h"
+#include "tools/preload/stuck.h"
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
 #include "tools/preload/timers.h"
+#include "tools/preload/write_recording.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -57,8 +59,6 @@ struct Lab {
   int64_t start_ns = 0;       // client time
   int64_t real_start_ns = 0;  // host time
   bool finished = false;
-  bool said_stuck = false;  // and that nobody comes
-  uint64_t bytes_written_before_fork = 0;
 };
 
 // In static storage without constructors: the first interposed call may come before this library's are run.
@@ -123,8 +123,8 @@ void KeepFilesInChild(Lab& mine) {
   mine.replay = nullptr;
   mine.trace_text.clear();
   mine.trace.reset();
+  ForgetWriteRecording();
   mine.real_start_ns = HostMonotonicNs();
-  mine.bytes_written_before_fork = mine.machine->kernel().stats.bytes_written;
 }
 
 // The child of fork has one thread, a copy of the memory, and nothing of the parent's machine.
@@ -182,7 +182,11 @@ void Start() {
   identity = new RunIdentity{config->profile, config->cpus, RulesForToken(*config)};
   if (!config->simfs.empty()) {
     simfs_spec = new SimfsSpec(*ParseSimfsSpec(config->simfs));  // ParseRunConfig has looked at it
-    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", config->simfs);
+    // Where the host has its directories may differ.
+    SimfsSpec named = *simfs_spec;
+    if (!named.from.empty()) named.from = "DIR";
+    if (!named.to.empty()) named.to = "DIR";
+    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", SimfsSpecText(named));
   }
   const long page = RawSyscall(__NR_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   RawSyscall(__NR_madvise, page, 4096, MADV_WIPEONFORK);
@@ -213,6 +217,7 @@ void Claim(Lab& mine) {
   // Without a run directory there is nobody to report to; the client goes on.
   if (!rank.ok()) return;
   mine.rank = *rank;
+  WriteRecordingGoesTo(*rank);
   if (config->trace_format.empty()) return;
   mine.trace = std::make_unique<TraceFile>(TracePathOfRank(*config, *rank), TailPath(config->run_dir, *rank));
   mine.trace->Append(mine.trace_text);
@@ -225,42 +230,13 @@ void NoteSeveralThreads(const Lab& mine) {
   }
 }
 
-std::string CommandName() {
-  // Not the calling thread's, which may be ours.
-  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
-}
-
-bool OnStuck(const std::string& finding, bool certain) {
-  AddFinding(finding);
-  if (!certain) {
-    Lab* mine = lab.load();
-    if (!std::exchange(mine->said_stuck, true)) {
-      (void)WriteHint(config->run_dir,
-                      absl::StrCat("process ", mine->rank, " (", CommandName(), "): ", finding,
-                                   "\n  It may wait for ever, as on the real kernel; Ctrl-C ends it."));
-    }
-    return false;
-  }
-  NoteSeveralThreads(*lab.load());
-  WriteReport();
-  ExitNow(kFindingExitStatus);
-}
-
 // What the client does from here on is not what the token was made for.
 void EndDivergedReplay(const std::string& why) {
   NotReplayable(why);
   // Of a child that has its parent's machine the token says nothing.
   if (const Lab* const mine = lab.load(); mine != nullptr && is_child && mine->replay == nullptr) return;
   AddFinding(absl::StrCat("this run is not the one of the replay token: ", why));
-  WriteReport();
-  ExitNow(kFindingExitStatus);
-}
-
-// As a machine that lost its power: not a word to the client.
-void OnPowerCut() {
-  NoteSeveralThreads(*lab.load());
-  WriteReport();
-  ExitNow(kPowerCutExitStatus);
+  EndByFinding();
 }
 
 std::unique_ptr<Chooser> NewChooser(Lab& mine) {
@@ -290,10 +266,15 @@ Lab* NewLab(bool setup) {
   options.trace_sink = mine->sink.get();
   options.host_files = true;
   options.model_files_too = simfs_spec != nullptr;
-  if (fault_rules != nullptr) options.fault_rules = *fault_rules;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
-  options.on_power_cut = OnPowerCut;
+  options.on_power_cut = [mine] {
+    NoteSeveralThreads(*mine);
+    WriteReport();
+    ExitNow(kPowerCutExitStatus);
+  };
+  options.patience_alone = HangPatience(/*alone=*/true);
+  options.patience_with_threads = HangPatience(/*alone=*/false);
   options.other_threads = [] { return !SingleThreaded(); };
   mine->machine = std::make_unique<Machine>(options);
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
@@ -302,13 +283,18 @@ Lab* NewLab(bool setup) {
   if (simfs_spec != nullptr) {
     const absl::Status status = MountSimfs(*mine->machine, *simfs_spec);
     if (!status.ok()) RefuseRun(status.message());
+    mine->start_ns -= SimfsSetupNs();
+  }
+  // What goes wrong goes wrong for the client, not for a file system in the making.
+  if (fault_rules != nullptr) {
+    for (const FaultRule& rule : *fault_rules) mine->machine->AddFaultRule(rule);
   }
   return mine;
 }
 
 void AddSimfsTo(Lab& mine, RunReport* report) {
   report->simfs = ReportOfSimfs(*mine.machine);
-  if (is_child && report->simfs.bytes_written > mine.bytes_written_before_fork) {
+  if (is_child && report->simfs.bytes_written > 0) {
     AddWarning(absl::StrCat("this process wrote to its own copy of the files under ", simfs_spec->prefix,
                             ", made when it was forked; its parent does not see that"));
   }
@@ -368,7 +354,6 @@ Machine& EnterRankedMachine() {
 }
 
 bool HasFaultRule(FaultSite site) { return fault_rules != nullptr && HasFaultRuleAt(*fault_rules, site); }
-
 const SimfsSpec* TheSimfsSpec() { return simfs_spec; }
 
 int64_t MachineStartNs() { return lab.load(std::memory_order_acquire)->start_ns; }
@@ -395,12 +380,19 @@ bool ThreadInModel() {
 
 bool OwnsMemory() { return owner_pid != nullptr && owner_pid->load() == RawSyscall(__NR_getpid); }
 
-bool HasReport() {
+int Rank() {
   const Lab* mine = lab.load();
-  return mine != nullptr && mine->rank != 0;
+  return mine == nullptr ? 0 : mine->rank;
 }
 
-void WriteReport(int killed_by) {
+bool HasReport() { return Rank() != 0; }
+
+std::string CommandName() {
+  // Not the calling thread's, which may be ours.
+  return std::string(absl::StripAsciiWhitespace(ReadFile("/proc/self/comm").value_or("unknown")));
+}
+
+void WriteReport(int killed_by, bool interim) {
   Lab* mine = lab.load();
   if (mine == nullptr) return;
   if (mine->trace != nullptr) mine->trace->Flush();
@@ -412,6 +404,7 @@ void WriteReport(int killed_by) {
   report.command = CommandName();
   report.killed_by = killed_by;
   report.power_cut = mine->machine->power_is_off();
+  report.interim = interim;
   report.operations = mine->machine->Operations();
   const kernel_stats& stats = mine->machine->kernel().stats;
   report.retries = stats.retries;
@@ -422,7 +415,7 @@ void WriteReport(int killed_by) {
   for (const FaultRuleCounts& counts : mine->machine->FaultCounts()) {
     report.faults.push_back({counts.text, counts.occasions, counts.hits, counts.unfired_because});
   }
-  report.virtual_time_ns = mine->machine->NowNs();
+  report.virtual_time_ns = mine->machine->NowNs() - SimfsSetupNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
   Notes notes = NotesSoFar();
   report.not_replayable_because = std::move(notes.not_replayable);
@@ -443,6 +436,12 @@ void WriteReport(int killed_by) {
   (void)WriteRunReport(config->run_dir, report);
 }
 
+void EndByFinding() {
+  NoteSeveralThreads(*lab.load());
+  WriteReport();
+  ExitNow(kFindingExitStatus);
+}
+
 void FinishForExec() {
   Lab* mine = phase.load() == Phase::kActive && Active() ? lab.load() : nullptr;
   if (mine == nullptr || !OwnsMemory() || mine->finished || Machine::InsideModel()) return;
@@ -451,6 +450,11 @@ void FinishForExec() {
   {
     const ScopedSignalDelivery signals;
     mine->machine->ExitAio();
+    FinishWriteRecording();
+    if (simfs_spec != nullptr && mine->rank == 1) {
+      const absl::Status exported = ExportSimfs(*mine->machine, *simfs_spec);
+      if (!exported.ok()) AddFinding(absl::StrCat("--simfs: to=", simfs_spec->to, ": ", exported.message()));
+    }
   }
   WriteReport();
   mine->finished = false;  // after an exec that failed there is more to report

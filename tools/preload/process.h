@@ -61,8 +61,15 @@ void FinishForDeath(int signal, bool exit_aio);
 // There will be a report of this process.
 bool HasReport();
 
-// `killed_by`: the signal that is about to end the process, if one is.
-void WriteReport(int killed_by = 0);
+// By order of the first io_setup, from 1; 0: none yet.
+int Rank();
+// As in /proc/self/comm.
+std::string CommandName();
+
+// `killed_by`: the signal that is about to end the process, if one is. `interim`: it goes on.
+void WriteReport(int killed_by = 0, bool interim = false);
+// After the last AddFinding().
+[[noreturn]] void EndByFinding();
 
 // Ends the process by the system call, from anywhere.
 [[noreturn]] void ExitNow(int status);

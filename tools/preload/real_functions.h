@@ -25,27 +25,19 @@ class RealFunction<Result(Args...)> {
   // `version` names one of several versions of a symbol, as in "GLIBC_2.3.2".
   explicit constexpr RealFunction(const char* name, const char* version = nullptr) : name_(name), version_(version) {}
 
-  Result operator()(Args... args) { return Get()(args...); }
-
-  bool exists() { return Find() != nullptr; }
+  Result operator()(Args... args) { return Find()(args...); }
 
  private:
   using Pointer = Result (*)(Args...);
 
   Pointer Find() {
     Pointer found = found_.load(std::memory_order_acquire);
-    if (found == nullptr) {
-      void* symbol = version_ == nullptr ? nullptr : dlvsym(RTLD_NEXT, name_, version_);
-      if (symbol == nullptr) symbol = dlsym(RTLD_NEXT, name_);
-      found = reinterpret_cast<Pointer>(symbol);
-      found_.store(found, std::memory_order_release);
-    }
-    return found;
-  }
-
-  Pointer Get() {
-    const Pointer found = Find();
-    if (found == nullptr) abort();  // the client calls what its C library does not have
+    if (found != nullptr) return found;
+    void* symbol = version_ == nullptr ? nullptr : dlvsym(RTLD_NEXT, name_, version_);
+    if (symbol == nullptr) symbol = dlsym(RTLD_NEXT, name_);
+    if (symbol == nullptr) abort();  // the client calls what its C library does not have
+    found = reinterpret_cast<Pointer>(symbol);
+    found_.store(found, std::memory_order_release);
     return found;
   }
 

@@ -89,8 +89,7 @@ Route RouteOf(int dirfd, const char* user_path) {
   if (path[0] == '/') return Walk(path, prefix);
   const std::string directory = HostDirectory(dirfd);
   if (directory.empty()) return {};
-  Route route = Walk(absl::StrCat(directory, "/", path), prefix);
-  return route;
+  return Walk(absl::StrCat(directory, "/", path), prefix);
 }
 
 }  // namespace aiolab::preload

@@ -57,6 +57,7 @@ void SimDisk::Complete(Executor::Event& event) {
   SimDisk& disk = *completion.disk;
   request* const rq = completion.done;
   const uint64_t cache_position = completion.cache_position;
+  disk.completing_began_ = completion.began;
   disk.idle_completions_.push_back(&completion);
   ScopedCurrent in_interrupt(disk.kernel_.irq);
   list_del_init(&rq->queuelist);
@@ -197,11 +198,12 @@ int SimDisk::Transfer(request& rq, uint64_t cache_position) {
 }
 
 void SimDisk::Observe(DiskObserver::Kind kind, const request& rq, sector_t first) {
+  ++observed_;
   if (observer_ == nullptr) return;
   const bool writes = kind == DiskObserver::Kind::kWrite;
-  observer_->OnRequest({kind, kernel_.executor.NowNs(), first,
-                        writes ? staging_.size() >> SECTOR_SHIFT : blk_rq_sectors(&rq),
-                        writes ? absl::string_view(staging_) : absl::string_view(), (rq.cmd_flags & REQ_FUA) != 0});
+  observer_->OnRequest(
+      {kind, kernel_.executor.NowNs(), first, writes ? staging_.size() >> SECTOR_SHIFT : blk_rq_sectors(&rq),
+       writes ? absl::string_view(staging_) : absl::string_view(), (rq.cmd_flags & REQ_FUA) != 0, completing_began_});
 }
 
 void SimDisk::ForgetRequests(DropBio drop) {

@@ -38,6 +38,9 @@ class DiskObserver {
     uint64_t sectors;
     absl::string_view bytes;  // of a write; empty if it only took its time
     bool fua;
+    // How many entries came before this one's request was given to the disk: it was under way while all that followed
+    // completed. A flush covers those that came before.
+    uint64_t began;
   };
   virtual ~DiskObserver() = default;
   // A request that succeeded. `entry.bytes` is valid during the call.
@@ -55,6 +58,8 @@ class SimDisk : public block_device {
   request_queue& queue() { return queue_; }
   // The bytes as the next read would find them.
   const SectorStore& bytes() const { return bytes_; }
+  // Has these bytes from now on, durably. Requires: nothing was written yet.
+  void Load(const SectorStore& contents) { bytes_.CopyFrom(contents); }
   // How many written bytes are not durable.
   uint64_t bytes_at_risk() const { return cache_.bytes_waiting(); }
 
@@ -96,6 +101,7 @@ class SimDisk : public block_device {
     SimDisk* disk;
     request* done;
     uint64_t cache_position;  // of a flush: what it covers
+    uint64_t began;           // for the observer
   };
   static void Complete(Executor::Event& event);
   // What a fault rule makes of a request's bytes: an error, kLost, kTorn or kMisdirected (`n` bytes).
@@ -141,6 +147,8 @@ class SimDisk : public block_device {
   std::vector<BadSectors> bad_sectors_;
   std::vector<RottenBit> bit_rot_;
   DiskObserver* observer_ = nullptr;
+  uint64_t observed_ = 0;          // entries
+  uint64_t completing_began_ = 0;  // of the request that completes now
 
   // By tag, of requests in flight. Both are empty unless a fault rule has struck.
   absl::flat_hash_map<int, RequestFault> faults_;

@@ -22,8 +22,8 @@ struct SimDiskLatency {
 
 // The defaults are those of the preset nvme, but for the size.
 struct SimDiskParameters {
-  // Beyond it a bio fails with -EIO. The default has room for any file of the host that bios only time.
-  uint64_t size_bytes = uint64_t{1} << 62;
+  // Beyond it a bio fails with -EIO. The default has room for any offset of a file that bios only time.
+  uint64_t size_bytes = ~uint64_t{4095};
   uint32_t logical_block_size = 512;
   uint32_t physical_block_size = 4096;
   // What a power cut leaves whole, in bytes: a power of two; 0 is the logical block.

@@ -132,6 +132,7 @@ void SimDisk::Start(request* rq) {
   }
   completion->done = rq;
   completion->cache_position = cache_.position();
+  completion->began = observed_;
   kernel_.executor.At(*completion, end_ns);
 }
 

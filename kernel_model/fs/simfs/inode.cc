@@ -8,6 +8,7 @@
 #include "kernel_model/fs/simfs/super.h"
 #include "kernel_model/kernel/sched.h"
 #include "kernel_model/mm/folio.h"
+#include "uapi/statx_abi.h"
 
 namespace aiolab::simfs {
 namespace {
@@ -88,7 +89,7 @@ int simfs_reserve(inode& vfs_node, uint64_t first, uint64_t nr) {
     if (run.mapped && run.unwritten) splits_extents = true;
     if (!run.mapped && !node.pending.Find(index).mapped && node.delayed.count(index) == 0) wanted.push_back(index);
   }
-  if (wanted.empty() && !splits_extents) return fs.journal.error() == 0 ? 0 : -EROFS;
+  if (wanted.empty() && !splits_extents) return fs.change_error();
   const size_t records = wanted.size() + (splits_extents ? 2 : 0);
   if (const int error = fs.RoomForRecords(records * kExtentRecordBytes); error != 0) return error;
   if (wanted.size() > fs.available()) return -ENOSPC;
@@ -200,7 +201,7 @@ const address_space_operations kAops = {
 int simfs_setattr(inode& vfs_node, const iattr& attr) {
   SimfsInode& node = SIMFS_I(vfs_node);
   Simfs& fs = SIMFS_SB(node);
-  if (fs.journal.error() != 0) return -EROFS;
+  if (const int error = fs.change_error(); error != 0) return error;
   if ((attr.ia_valid & ATTR_SIZE) != 0) {
     if (!S_ISREG(node.i_mode)) return -EINVAL;
     if (const int error = SetSize(node, attr.ia_size); error != 0) return error;
@@ -211,9 +212,12 @@ int simfs_setattr(inode& vfs_node, const iattr& attr) {
 }
 
 int simfs_getattr(const inode& node, kstat* stat) {
+  if (const int error = SIMFS_SB(node).read_error(); error != 0) return error;
   if (!S_ISREG(node.i_mode)) return 0;
   const mapping_limits& limits = SIMFS_SB(node).options.limits;
-  stat->result_mask |= STATX_DIOALIGN;
+  stat->result_mask |= STATX_DIOALIGN | STATX_WRITE_ATOMIC;
+  stat->atomic_write_unit_min = limits.atomic_write_unit_min;
+  stat->atomic_write_unit_max = limits.atomic_write_unit_max;
   stat->dio_mem_align = limits.dma_alignment;
   stat->dio_offset_align = limits.logical_block_size;
   return 0;

@@ -89,7 +89,7 @@ int simfs_sync_fs(super_block& sb, int wait) {
     });
     if (fs.journal.error() != 0) return -EIO;
   }
-  const int error = FlushAndWait(fs.bdev);
+  const int error = blkdev_issue_flush(fs.bdev);
   return result != 0 ? result : error;
 }
 
@@ -105,6 +105,17 @@ constexpr super_operations kSuperOperations = {
     .sync_fs = simfs_sync_fs,
     .evict_inode = simfs_evict_inode,
 };
+
+// One block can be written as one, if the disk can do that much: its place is a multiple of its length, which that of
+// several need not be.
+//
+// Mirrors: ext4_atomic_write_init(), without clusters.
+MountOptions InBlocks(MountOptions options) {
+  mapping_limits& limits = options.limits;
+  const bool can = limits.atomic_write_unit_max >= kBlockSize && limits.atomic_write_unit_min <= kBlockSize;
+  limits.atomic_write_unit_min = limits.atomic_write_unit_max = can ? kBlockSize : 0;
+  return options;
+}
 
 }  // namespace
 
@@ -142,7 +153,7 @@ InodeRecord RecordOf(const SimfsInode& node) {
 Simfs::Simfs(kernel_state& kernel, block_device& bdev, const MountOptions& options, const Image& image)
     : kernel(kernel),
       bdev(bdev),
-      options(options),
+      options(InBlocks(options)),
       disk(image.super),
       journal(kernel, bdev, image, this),
       next_ino_(image.next_ino) {
@@ -222,7 +233,7 @@ void Simfs::Touch(SimfsInode& node, bool data) {
 }
 
 int Simfs::RoomForRecords(size_t bytes) const {
-  if (journal.error() != 0) return -EROFS;
+  if (change_error() != 0) return change_error();
   const uint64_t room = (disk.checkpoint_blocks - 1) * kBlockSize;
   // Each block that waits for its place may become an extent.
   const uint64_t promised = delayed_blocks * kExtentRecordBytes;

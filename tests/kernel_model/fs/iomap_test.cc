@@ -119,13 +119,6 @@ TEST_F(DirectFileTest, WhatIsNotAlignedIsEinvalUnlessItLiesInAHoleOrBehindTheEnd
   EXPECT_EQ(Write(fd, PageOf('x'), 1), -EINVAL);
 }
 
-TEST_F(DirectFileTest, AMisalignedSegmentIsEinvalAlthoughTheWholeIsAligned) {
-  FillFile(1);
-  char* const buffer = Buffer(8192);
-  iovec segments[] = {{buffer, 256}, {buffer + 4096, 256}};
-  EXPECT_EQ(ResultOf(Request(IOCB_CMD_PREADV, OpenDirect(), segments, 2, 0)), -EINVAL);
-}
-
 TEST_F(DirectFileTest, ABadAddressIsEfault) {
   FillFile(2);
   void* const hole = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -302,18 +295,6 @@ TEST_F(DirectFileTest, NowaitIsEagainForBlocksToAllocateAndForAnExtension) {
   const int fd = OpenDirect();
   EXPECT_EQ(Write(fd, PageOf('X'), 4096, RWF_NOWAIT), -EAGAIN);
   EXPECT_EQ(Write(fd, PageOf('X'), 8192, RWF_NOWAIT), -EAGAIN);
-}
-
-TEST_F(DirectFileTest, NowaitIsEagainForPagesInTheWay) {
-  FillFile(2);
-  const int buffered = Open(O_RDWR);
-  const int fd = OpenDirect();
-  std::string read(kPageSize, '-');
-  ASSERT_EQ(Read(buffered, &read, 0), 4096);
-  EXPECT_EQ(Read(fd, &read, 0, RWF_NOWAIT), 4096);            // a clean page is not in a read's way
-  EXPECT_EQ(Write(fd, PageOf('X'), 0, RWF_NOWAIT), -EAGAIN);  // but in a write's
-  ASSERT_EQ(Write(buffered, PageOf('Y'), 0), 4096);
-  EXPECT_EQ(Read(fd, &read, 0, RWF_NOWAIT), -EAGAIN);
 }
 
 TEST_F(DirectFileTest, NowaitIsEagainWhileTheLockIsTaken) {

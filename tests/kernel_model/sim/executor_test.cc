@@ -31,7 +31,7 @@ struct Noted : Executor::Event {
 class ExecutorTest : public testing::Test {
  protected:
   SeededChooser chooser_{1};
-  Executor executor_{chooser_, {.stuck_grace_ns = 0}};
+  Executor executor_{chooser_, {.alone = {.tell_ns = 0}}};
   std::vector<int> log_;
   Sleeper me_;
 };
@@ -140,11 +140,31 @@ TEST_F(ExecutorTest, AWaitThatNothingCanEndIsReported) {
                                      told = finding;
                                      return true;
                                    },
-                               .stuck_grace_ns = 0});
+                               .alone = {.tell_ns = 0}});
   executor.Enter();
   EXPECT_EQ(executor.BlockUntil(me_, {.done = [] { return false; }}), Executor::StopReason::kStuck);
   executor.Leave();
   EXPECT_THAT(told, testing::HasSubstr("nothing in the model is due"));
+}
+
+// The first word is a warning, the second is the last.
+TEST_F(ExecutorTest, AWaitThatNothingEndsIsEndedWhenPatienceIs) {
+  for (const bool others : {false, true}) {
+    std::vector<bool> told;
+    Executor::Options options;
+    options.other_threads = [others] { return others; };
+    options.on_stuck = [&told](const std::string& finding, bool certain) {
+      EXPECT_EQ(finding, Executor::kNobodyCame);
+      told.push_back(certain);
+      return certain;
+    };
+    (others ? options.with_others : options.alone) = {.tell_ns = 1'000'000, .end_ns = 5'000'000};
+    Executor executor(chooser_, options);
+    executor.Enter();
+    EXPECT_EQ(executor.BlockUntil(me_, {.done = [] { return false; }}), Executor::StopReason::kStuck);
+    executor.Leave();
+    EXPECT_THAT(told, ElementsAre(false, true)) << others;
+  }
 }
 
 // Another thread brings what the first waits for.

@@ -34,6 +34,7 @@ RunConfig FullConfig() {
   config.simfs = "/data:disk=hdd,size=2M,cache=off";
   config.fault_rules = "complete[path=/a b&c]=nth(1):short(512)->eio";
   config.run_dir = "/tmp/aiolab-run.x y";
+  config.record_writes = true;
   return config;
 }
 

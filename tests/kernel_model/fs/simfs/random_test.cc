@@ -12,23 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "kernel_model/fs/simfs/extents.h"
+#include "tests/kernel_model/fs/simfs/numbers.h"
 #include "tests/kernel_model/fs/simfs/simfs_rig.h"
 
 namespace aiolab {
 namespace {
-
-// A sequence of numbers that looks random and is the same everywhere.
-class Numbers {
- public:
-  explicit Numbers(uint64_t seed) : state_(seed * 2 + 1) {}
-  uint64_t Below(uint64_t n) {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return (state_ >> 33) % n;
-  }
-
- private:
-  uint64_t state_;
-};
 
 // Where two strings begin to differ; -1: they do not.
 int64_t FirstDifference(const std::string& a, const std::string& b) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "kernel_model/fs/simfs/format.h"
+#include "tests/kernel_model/fs/simfs/numbers.h"
 #include "tests/kernel_model/fs/simfs/simfs_rig.h"
 
 namespace aiolab {
@@ -118,19 +119,6 @@ class Wal {
   aio_context_t ctx_ = 0;
   uint64_t found_ = 0;         // records in the log
   uint64_t acknowledged_ = 0;  // of them, those that somebody relies on
-};
-
-// A sequence of numbers that looks random and is the same everywhere.
-class Numbers {
- public:
-  explicit Numbers(uint64_t seed) : state_(seed * 2 + 1) {}
-  uint64_t Below(uint64_t n) {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return (state_ >> 33) % n;
-  }
-
- private:
-  uint64_t state_;
 };
 
 // `cuts` power cuts at random events of a log that goes on from boot to boot. How many it took to lose a record; 0: no

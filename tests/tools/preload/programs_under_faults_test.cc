@@ -1,0 +1,218 @@
+// What programs of the distribution make of faults: they report errors or try again; where one hangs, the run says on
+// what, and ends.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/subprocess/subprocess.h"
+#include "tests/tools/preload/aiolab_run.h"
+#include "tools/aiolab/files.h"
+
+namespace aiolab {
+namespace {
+
+using ::testing::HasSubstr;
+
+using Words = std::vector<std::string>;
+
+class ProgramsUnderFaultsTest : public testing::Test {
+ protected:
+  AiolabRun Run(Words flags, const std::string& rules, const Words& client) {
+    flags.insert(flags.end(), {"--seed=7", absl::StrCat("--fault=", rules)});
+    const AiolabRun run = RunUnderAiolab(flags, client, directory_);
+    EXPECT_TRUE(run.report.is_object()) << run.result.out << run.result.err;
+    return run;
+  }
+
+  static Words Fio(Words options) {
+    options.insert(options.begin(), {"fio", "--name=job", "--ioengine=libaio", "--iodepth=32", "--rw=randwrite",
+                                     "--bs=4k", "--size=512k", "--verify=crc32c", "--group_reporting"});
+    return options;
+  }
+  static Words StressNg(Words options = {}) {
+    options.insert(options.begin(), {"stress-ng", "--aiol", "1", "--aiol-ops", "100", "--verify"});
+    return options;
+  }
+  static Words QemuImg(const std::string& image) {
+    return {"qemu-img", "bench", "-i", "native", "-t", "none", "-f", "raw", "-c", "200", "-d", "32", image};
+  }
+  std::string Image() {
+    EXPECT_TRUE(CreateFile(directory_ + "/image", std::string(4 << 20, 'x')).ok());
+    return "image";
+  }
+
+  static long CountAll(const AiolabRun& run, const std::string& outcome) {
+    long count = 0;
+    for (const char* opcode : {"PREAD", "PREADV", "PWRITE", "PWRITEV"}) count += run.Count(opcode, outcome);
+    return count;
+  }
+  static long Hits(const AiolabRun& run) {
+    const nlohmann::json::json_pointer where("/totals/faults/0/hits");
+    return run.report.contains(where) ? run.report[where].get<long>() : -1;
+  }
+  static std::string Findings(const AiolabRun& run) {
+    std::string findings;
+    for (const nlohmann::json& process : run.report["processes"]) {
+      if (!process.contains("findings")) continue;
+      for (const nlohmann::json& finding : process["findings"]) absl::StrAppend(&findings, finding.dump());
+    }
+    return findings;
+  }
+
+  const std::string directory_ = NewTestDirectory();
+};
+
+// Where the files are.
+struct Files {
+  Words flags;
+  Words options;
+};
+std::vector<Files> HostAndSimulated() { return {{{}, {}}, {{"--simfs=/data"}, {"--directory=/data"}}}; }
+
+TEST_F(ProgramsUnderFaultsTest, FioReportsAnEioAndStops) {
+  for (Files files : HostAndSimulated()) {
+    const AiolabRun run = Run(files.flags, "complete=1in(50):eio", Fio(files.options));
+    EXPECT_EQ(run.result.status, 1) << run.result.out << run.result.err;
+    EXPECT_THAT(run.result.out, HasSubstr("error=Input/output error"));
+    EXPECT_GE(CountAll(run, "-EIO"), 1);
+  }
+}
+
+// fio counts what the model says that it has failed.
+TEST_F(ProgramsUnderFaultsTest, FioCountsEachErrorWhenItIsToGoOn) {
+  for (Files files : HostAndSimulated()) {
+    Words options = files.options;
+    options.insert(options.end(), {"--direct=1", "--continue_on_error=all"});
+    const AiolabRun run = Run(files.flags, "complete=1in(20):eio", Fio(options));
+    EXPECT_EQ(run.result.status, 0) << run.result.out << run.result.err;
+    EXPECT_GT(Hits(run), 1);
+    EXPECT_EQ(CountAll(run, "-EIO"), Hits(run));
+    EXPECT_THAT(run.result.out, HasSubstr(absl::StrCat("total=", Hits(run), ", first_error=5/<Input/output error>")));
+  }
+}
+
+TEST_F(ProgramsUnderFaultsTest, FioReportsEagainInACompletion) {
+  const struct {
+    const char* rules;
+    Words flags;
+    Words options;
+  } cases[] = {
+      {"complete=1in(20):eagain", {}, {}},
+      {"complete[rwf=nowait]=1in(20):nowait-block", {}, {"--nowait=1"}},
+      {"request=1in(5):queue-full", {"--simfs=/data"}, {"--nowait=1", "--directory=/data"}},
+  };
+  for (const auto& each : cases) {
+    Words options = each.options;
+    options.push_back("--direct=1");
+    const AiolabRun run = Run(each.flags, each.rules, Fio(options));
+    EXPECT_EQ(run.result.status, 1) << each.rules << run.result.out << run.result.err;
+    EXPECT_THAT(run.result.out, HasSubstr("error=Resource temporarily unavailable")) << each.rules;
+  }
+}
+
+// fio up to 3.33 at least waits for events that it has no requests for, when a signal has ended a wait (axboe/fio#1556)
+// or io_submit has refused what it counts on: an end that it finds on the real kernel too.
+TEST_F(ProgramsUnderFaultsTest, FioVerifiesItsDataOrTheRunSaysWhatItWaitsFor) {
+  for (const char* rules : {"getevents=1in(3):eintr,complete=always:delay(exp 1ms)",
+                            "getevents=1in(3):short,complete=always:delay(exp 1ms)", "submit=1in(3):eagain",
+                            "submit_one=1in(10):eagain(x5)", "slab=1in(20):enomem"}) {
+    const AiolabRun run = Run({"--hang-after=1", "--simfs=/data"}, rules,
+                              Fio({"--direct=1", "--thread", "--directory=/data", "--iodepth_batch_complete_min=8"}));
+    EXPECT_GT(Hits(run), 0) << rules;
+    const std::string findings = Findings(run);
+    if (findings.empty()) {
+      EXPECT_EQ(run.result.status, 0) << rules << run.result.out << run.result.err;
+      EXPECT_EQ(run.Count("PREAD", "ok"), 128) << rules;
+    } else {
+      EXPECT_EQ(run.result.status, 3) << rules;
+      EXPECT_THAT(findings, HasSubstr("waits in io_getevents for")) << rules;
+    }
+  }
+}
+
+// No memory any more: fio waits for requests that it could not submit.
+TEST_F(ProgramsUnderFaultsTest, AProgramThatHangsIsEndedWithAFinding) {
+  for (const char* how : {"--thread", "--group_reporting"}) {
+    const AiolabRun run = Run({"--hang-after=1"}, "slab=after(100):enomem", Fio({"--direct=1", how}));
+    EXPECT_THAT(Findings(run), HasSubstr("context 1, which has nothing in flight")) << how << run.result.err;
+    EXPECT_NE(run.result.status, 0) << how;
+  }
+}
+
+// It does not look at the results of its requests.
+TEST_F(ProgramsUnderFaultsTest, StressNgEnds) {
+  for (Files files : HostAndSimulated()) {
+    Words options;
+    if (!files.flags.empty()) options = {"--temp-path", "/data"};
+    for (const char* rules : {"complete=1in(50):eio", "complete=1in(20):eagain"}) {
+      const AiolabRun run = Run(files.flags, rules, StressNg(options));
+      EXPECT_EQ(run.result.status, 0) << rules << run.result.err;
+      EXPECT_GT(Hits(run), 0) << rules;
+      EXPECT_EQ(CountAll(run, "-EIO") + CountAll(run, "-EAGAIN"), Hits(run)) << rules;
+    }
+  }
+  const AiolabRun run = Run({}, "submit_one=1in(10):eagain(x3)", StressNg());
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_GT(Hits(run), 0);
+}
+
+TEST_F(ProgramsUnderFaultsTest, StressNgReportsThatIoSetupFailed) {
+  const AiolabRun run = Run({}, "setup=always:enomem", StressNg());
+  EXPECT_EQ(run.result.status, 3);
+  EXPECT_THAT(run.result.out + run.result.err, HasSubstr("io_setup failed"));
+}
+
+TEST_F(ProgramsUnderFaultsTest, QemuImgReportsAnErrorOfARequest) {
+  const std::string image = Image();
+  for (const auto& [flags, path] :
+       {std::pair{Words{}, image}, std::pair{Words{"--simfs=/data"}, std::string("/data/dev0")}}) {
+    AiolabRun run = Run(flags, "complete=1in(50):eio", QemuImg(path));
+    EXPECT_EQ(run.result.status, 1) << run.result.err;
+    EXPECT_THAT(run.result.err, HasSubstr("Failed request: Input/output error"));
+    run = Run(flags, "complete=1in(20):eagain", QemuImg(path));
+    EXPECT_EQ(run.result.status, 1) << run.result.err;
+    EXPECT_THAT(run.result.err, HasSubstr("Failed request: Resource temporarily unavailable"));
+  }
+}
+
+TEST_F(ProgramsUnderFaultsTest, QemuImgSurvivesAnEagainStorm) {
+  const std::string image = Image();
+  for (const char* rules : {"submit=1in(3):eagain", "submit_one=1in(10):eagain(x3)", "submit_one=always:eagain",
+                            "slab=1in(20):enomem", "complete=1in(10):short"}) {
+    const AiolabRun run = Run({}, rules, QemuImg(image));
+    EXPECT_EQ(run.result.status, 0) << rules << run.result.err;
+    EXPECT_THAT(run.result.out, HasSubstr("Run completed")) << rules;
+    EXPECT_GT(Hits(run), 0) << rules;
+  }
+}
+
+TEST_F(ProgramsUnderFaultsTest, SysbenchStopsAtTheFirstError) {
+  Words sysbench = {"sysbench", "fileio", "--file-num=2", "--file-total-size=4M"};
+  sysbench.push_back("prepare");
+  ASSERT_EQ(RunProgram(sysbench, {{}, directory_}).status, 0);
+  sysbench.back() = "run";
+  sysbench.insert(sysbench.end(), {"--file-io-mode=async", "--file-test-mode=rndrw", "--events=300", "--time=0"});
+  for (const char* rules : {"complete=1in(50):eio", "submit=1in(3):eagain"}) {
+    const AiolabRun run = Run({}, rules, sysbench);
+    EXPECT_EQ(run.result.status, 1) << rules;
+    EXPECT_THAT(run.result.out, HasSubstr("FATAL")) << rules;
+  }
+}
+
+// An operation that the client never uses, a file that it never opens, more occasions than there are.
+TEST_F(ProgramsUnderFaultsTest, ARuleThatNeverStruckIsNamed) {
+  const Words fio = Fio({"--direct=1"});
+  const AiolabRun run =
+      Run({}, "complete[op=poll]=always:eio,complete[path=*.wal]=always:eio,complete=nth(999):eio", fio);
+  EXPECT_EQ(run.result.status, 0);
+  const nlohmann::json& faults = run.report["totals"]["faults"];
+  ASSERT_EQ(faults.size(), 3u);
+  for (const nlohmann::json& fault : faults) EXPECT_NE(fault["unfired_because"], "") << fault;
+  const AiolabRun text = RunUnderAiolab({"--report=text", "--fault=complete[path=*.wal]=always:eio"}, fio, directory_);
+  EXPECT_THAT(text.result.err, HasSubstr("WARNING: the fault rule complete[path=*.wal]=always:eio never struck"));
+}
+
+}  // namespace
+}  // namespace aiolab
