@@ -34,9 +34,8 @@ int ReleaseWhere(Fits fits) {
   return static_cast<int>(released.size());
 }
 
-}  // namespace
-
-Fault ask_fault(FaultSite site, FaultKinds kinds, FaultPoint point) {
+// `point` is the caller's own, so that asking twice costs no copy.
+Fault Ask(FaultSite site, FaultKinds kinds, FaultPoint& point) {
   kernel_state& kernel = current_kernel();
   point.task = current().comm;
   const Fault fault = kernel.faults.Ask(site, kinds, point, kernel.executor.NowNs(), kernel.trace.step());
@@ -45,19 +44,22 @@ Fault ask_fault(FaultSite site, FaultKinds kinds, FaultPoint point) {
   return fault;
 }
 
+}  // namespace
+
+Fault ask_fault(FaultSite site, FaultKinds kinds, FaultPoint point) { return Ask(site, kinds, point); }
+
 long fault_syscall(FaultSite site, int64_t ctx, uint64_t size, bool others) {
   FaultPoint point;
   point.ctx = ctx;
   point.size = size;
   point.others = others;
-  const Fault timing = ask_fault(site, FaultKindBit(FaultKind::kDelay) | FaultKindBit(FaultKind::kRelease), point);
+  const Fault timing = Ask(site, FaultKindBit(FaultKind::kDelay) | FaultKindBit(FaultKind::kRelease), point);
   Executor& executor = current_kernel().executor;
   if (timing.kind == FaultKind::kDelay) executor.AdvanceTo(executor.NowNs() + timing.delay_ns);
   if (timing.kind == FaultKind::kRelease) release_held(timing.what->tag);
   // Whether a wait is interrupted is asked where it would begin.
-  FaultPoint call = point;
-  if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) call.waits = false;
-  return -ask_fault(site, kErrnoOnly, call).error;
+  if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) point.waits = false;
+  return -Ask(site, kErrnoOnly, point).error;
 }
 
 long fault_short_submit(int64_t ctx, long nr) {

@@ -3,42 +3,37 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "kernel_model/sim/exponential.h"
+#include "kernel_model/sim/fault_match.h"
 #include "kernel_model/sim/fault_table.h"
-#include "uapi/aio_abi.h"
 
 namespace aiolab {
 namespace {
 
-constexpr uint64_t kSectorSize = 512;  // bytes
 constexpr uint64_t kHundredPercent = 10000;
 
-bool Overlaps(int64_t off, uint64_t size, int64_t first, int64_t last) {
-  // An empty transfer is at its position.
-  const int64_t end = off + static_cast<int64_t>(std::max<uint64_t>(size, 1)) - 1;
-  return off <= last && end >= first;
+// "fault/any/submit", as the Chooser knows them.
+const std::array<std::string, kFaultSites>& AnySiteNames() {
+  static const auto& names = *new std::array<std::string, kFaultSites>([] {
+    std::array<std::string, kFaultSites> made;
+    for (const FaultSiteEntry& entry : FaultSites()) {
+      made[static_cast<size_t>(entry.site)] = absl::StrCat("fault/any/", entry.name);
+    }
+    return made;
+  }());
+  return names;
 }
 
-bool HasFilter(const FaultFilter& filter) {
-  return filter.ops != 0 || filter.fd >= 0 || filter.open != 0 || filter.ctx != 0 || filter.rwf != 0 ||
-         filter.has_off || filter.size_first != 0 || filter.size_last != std::numeric_limits<uint64_t>::max() ||
-         !filter.path.empty() || !filter.task.empty();
-}
+constexpr uint64_t kForEver = std::numeric_limits<uint64_t>::max();
 
-// All but the globs.
-bool NumbersMatch(const FaultFilter& filter, const FaultPoint& point) {
-  if (filter.ops != 0 && (point.op >= 32 || (filter.ops >> point.op & 1) == 0)) return false;
-  if (filter.fd >= 0 && filter.fd != point.fd) return false;
-  if (filter.open != 0 && filter.open != point.open) return false;
-  if (filter.ctx != 0 && filter.ctx != point.ctx) return false;
-  if ((filter.rwf & point.rwf) != filter.rwf) return false;
-  if (filter.has_off && !Overlaps(point.off, point.size, filter.off_first, filter.off_last)) return false;
-  return point.size >= filter.size_first && point.size <= filter.size_last;
-}
+// Operations as bits; those that are none of io_submit's share one.
+constexpr uint32_t kAllOps = ~uint32_t{0};
+uint32_t OpBit(uint16_t op) { return uint32_t{1} << std::min<uint16_t>(op, 31); }
 
-// A glob's last answer. A file and a task keep their names, and most occasions are the last one's.
+// A glob's last answer: a file keeps its name.
 class GlobMemory {
  public:
   bool Matches(absl::string_view pattern, absl::string_view text, int64_t owner) {
@@ -57,102 +52,62 @@ class GlobMemory {
   bool answer_ = false;
 };
 
-bool IsFaultFsync(uint16_t op) { return op == IOCB_CMD_FSYNC || op == IOCB_CMD_FDSYNC; }
+// What many occasions have in common: all that a filter or a fault looks at, but for the position.
+struct Likeness {
+  Likeness() = default;
+  Likeness(FaultKinds kinds, const FaultPoint& point)
+      : kinds(kinds),
+        op(point.op),
+        fd(point.fd),
+        rwf(point.rwf),
+        flags(point.direct | point.others << 1 | point.waits << 2 | point.bytes << 3 | point.models << 4),
+        open(point.open),
+        ctx(point.ctx),
+        size(point.size),
+        path(point.path.data()),
+        path_size(point.path.size()),
+        task(point.task.data()),
+        task_size(point.task.size()) {}
+  friend bool operator==(const Likeness&, const Likeness&) = default;
 
-// "fault/any/submit", as the Chooser knows them.
-const std::array<std::string, kFaultSites>& AnySiteNames() {
-  static const auto& names = *new std::array<std::string, kFaultSites>([] {
-    std::array<std::string, kFaultSites> made;
-    for (const FaultSiteEntry& entry : FaultSites()) {
-      made[static_cast<size_t>(entry.site)] = absl::StrCat("fault/any/", entry.name);
-    }
-    return made;
-  }());
-  return names;
-}
+  FaultKinds kinds = 0;
+  uint16_t op = 0;
+  int fd = 0;
+  int rwf = 0;
+  int flags = 0;
+  int64_t open = 0;
+  int64_t ctx = 0;
+  uint64_t size = 0;
+  const char* path = nullptr;
+  size_t path_size = 0;
+  const char* task = nullptr;
+  size_t task_size = 0;
+};
 
-// Errors of a file that takes no more bytes: a read never meets them.
-bool OnlyForWrites(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EROFS; }
-
-// Whether `what` can happen to this very request or call.
-bool Fits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
-  const bool transfer = site == FaultSite::kComplete || site == FaultSite::kDevice;
-  switch (what.kind) {
-    case FaultKind::kShort:
-      if (transfer && !IsFaultRead(point.op) && !IsFaultWrite(point.op)) return false;
-      if (transfer && point.direct)
-        return point.size > std::max(what.n, kSectorSize) && (what.n == 0 || what.n >= kSectorSize);
-      return point.size > std::max<uint64_t>(what.n, 1);
-    case FaultKind::kErrno:
-      // A ring is full of something: a client that has nothing outstanding has all its slots.
-      if ((site == FaultSite::kSubmitOne || site == FaultSite::kSubmit) && what.error == EAGAIN) return point.others;
-      // A wait is interrupted where it begins, and the call ends with another error before that.
-      if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) return point.waits == (what.error == EINTR);
-      if (!what.model.empty()) return point.models;
-      return !transfer || what.illegal || !OnlyForWrites(what.error) || IsFaultWrite(point.op) ||
-             (site == FaultSite::kComplete && IsFaultFsync(point.op));
-    case FaultKind::kNowaitBlock:
-      return (point.rwf & RWF_NOWAIT) != 0;
-    case FaultKind::kReorder:
-      return point.others;
-    case FaultKind::kTorn:
-      return IsFaultWrite(point.op) && point.size > kSectorSize;
-    case FaultKind::kLost:
-      if (site == FaultSite::kDevice && IsFaultFsync(point.op)) return true;
-      return !transfer || (IsFaultWrite(point.op) && point.size > 0);
-    case FaultKind::kMisdirected:
-      return IsFaultWrite(point.op) || IsFaultRead(point.op);
-    case FaultKind::kBitrot:
-      return IsFaultRead(point.op) && point.size > 0;
-    case FaultKind::kBadSector:
-      return (IsFaultWrite(point.op) || IsFaultRead(point.op)) && point.size > 0;
-    default:
-      return true;
-  }
-}
-
-// Why Fits() may have said no, for the user.
-absl::string_view WhyNot(const FaultStep& step) {
-  const FaultWhat& what = step.what;
-  switch (what.kind) {
-    case FaultKind::kShort:
-      return ": none was long enough";
-    case FaultKind::kErrno:
-      if (what.error == EAGAIN) return ": it needs another request that is not reaped yet (slab=...:enomem does not)";
-      if (what.error == EINTR) return ": none had to wait";
-      return OnlyForWrites(what.error) ? ": none was a write or an fsync" : "";
-    case FaultKind::kNowaitBlock:
-      return ": none had RWF_NOWAIT";
-    case FaultKind::kReorder:
-      return ": there was never another one";
-    case FaultKind::kTorn:
-    case FaultKind::kLost:
-      return ": none was a write that is long enough";
-    default:
-      return "";
-  }
-}
+// How many of them are remembered at a place.
+constexpr size_t kMemories = 8;
 
 }  // namespace
 
 struct FaultEngine::Installed {
+  // Of the current step, up to `task`.
+  uint64_t matched = 0;
+  uint64_t fired = 0;  // bursts begun
+  uint64_t burst_left = 0;
+  GlobMemory path, task;
+
   int id = 0;
   FaultRule rule;
   std::string choice_site;  // "fault/submit", as the Chooser knows it; of an `any` there is one for each place
   size_t step = 0;          // of the chain
   bool over = false;        // a chain or an `any` that has nothing left to do
 
-  uint64_t occasions = 0;  // in all
+  uint64_t occasions = 0;  // in all, but for those of the current step
   uint64_t hits = 0;       // in all
   int64_t first_ns = -1;
   int64_t last_ns = -1;
   uint64_t near_misses = 0;  // that matched the filter, but to which it cannot happen
-  // Of the current step.
-  uint64_t matched = 0;
-  uint64_t fired = 0;  // bursts begun
-  uint64_t burst_left = 0;
   int64_t spike_until_ns = 0;
-  GlobMemory path, task;
 
   struct BadSector {
     int64_t open;
@@ -161,13 +116,141 @@ struct FaultEngine::Installed {
   std::vector<BadSector> bad_sectors;
   bool TouchesBadSector(const FaultPoint& point) const {
     return std::any_of(bad_sectors.begin(), bad_sectors.end(), [&point](const BadSector& bad) {
-      const int64_t first = bad.sector * static_cast<int64_t>(kSectorSize);
-      return bad.open == point.open && Overlaps(point.off, point.size, first, first + kSectorSize - 1);
+      const int64_t first = bad.sector * static_cast<int64_t>(kFaultSectorSize);
+      return bad.open == point.open && FaultRangesOverlap(point.off, point.size, first, first + kFaultSectorSize - 1);
     });
+  }
+
+  const FaultStep& current() const { return rule.steps[step]; }
+
+  // How many more occasions may pass before it can be the rule's turn; 0 if each has to be looked at.
+  uint64_t Quiet() const {
+    const uint64_t turn = Turn();
+    return turn == kForEver ? kForEver : turn > matched + 1 ? turn - matched - 1 : 0;
+  }
+
+ private:
+  // The occasion by whose number alone the rule is not due before; 0: numbers are not all.
+  uint64_t Turn() const {
+    const FaultWhen& when = current().when;
+    if (burst_left > 0 || !bad_sectors.empty() || current().what.kind == FaultKind::kSpike) return 0;
+    if (when.times_max != 0 && fired >= when.times_max) return kForEver;
+    switch (when.kind) {
+      case FaultWhen::Kind::kNth:
+        return fired >= std::max<uint64_t>(when.times_max, 1) ? kForEver : when.first;
+      case FaultWhen::Kind::kEvery:
+        return (matched / when.first + 1) * when.first;
+      case FaultWhen::Kind::kAfter:
+        return when.first + 1;
+      case FaultWhen::Kind::kBetween:
+        return matched >= when.last ? kForEver : when.first;
+      default:
+        return 0;
+    }
   }
 };
 
-FaultEngine::FaultEngine(Chooser& chooser) : chooser_(chooser) {}
+// A rule at one place.
+struct FaultEngine::Slot {
+  FaultKinds kinds = kAllFaultKinds;  // that it may strike with
+  uint32_t ops = kAllOps;             // that it is about, as OpBit()
+  bool fits = true;                   // the occasion at hand
+  int64_t off_first = std::numeric_limits<int64_t>::min();
+  int64_t off_last = std::numeric_limits<int64_t>::max();
+  int64_t not_before_ns = 0;        // it is not due
+  const FaultStep* step = nullptr;  // null: an `any`
+  Installed* rule = nullptr;
+
+  bool Touches(const FaultPoint& point) const { return FaultRangesOverlap(point.off, point.size, off_first, off_last); }
+  // But for the position.
+  bool IsAbout(FaultKinds asked, const FaultPoint& point) const {
+    if ((kinds & asked) == 0 || (ops & OpBit(point.op)) == 0) return false;
+    if (step == nullptr) return true;
+    const FaultFilter& filter = step->filter;
+    return FaultNumbersMatch(filter, point) && rule->path.Matches(filter.path, point.path, point.open) &&
+           rule->task.Matches(filter.task, point.task, 0);
+  }
+};
+
+// Most occasions are like one of the last few, and most rules only count them. So for each likeness it is remembered
+// which rules have to be looked at; for the others, how many occasions there were is noted once, and each is told of
+// them when that is needed: at the latest before it can be its turn. No memory may let more pass than its share of
+// that, as a rule may be in all of them.
+struct FaultEngine::Slots {
+  struct Memory {
+    Likeness like;
+    std::vector<Slot> live;            // have to be looked at
+    std::vector<Installed*> counting;  // fit, and have time
+    std::vector<Installed*> missing;   // do not fit
+    uint64_t credit = 0;               // so many occasions may be noted
+    uint64_t noted = 0;
+  };
+  struct Place {
+    std::vector<Slot> slots;
+    std::array<Memory, kMemories> memories;
+    size_t next_memory = 0;
+    FaultKinds kinds = 0;  // of all slots
+    // What came without being remembered: it is when it comes again soon.
+    std::array<Likeness, kMemories> unknown;
+    size_t next_unknown = 0;
+
+    Memory* Find(const Likeness& like) {
+      for (Memory& memory : memories) {
+        if (memory.like == like) return &memory;
+      }
+      return nullptr;
+    }
+
+    // Where to remember what Find() has not found; null: nowhere yet.
+    Memory* MakeRoom(const Likeness& like) {
+      if (std::find(unknown.begin(), unknown.end(), like) != unknown.end()) {
+        return &memories[next_memory++ % kMemories];
+      }
+      unknown[next_unknown++ % kMemories] = like;
+      return nullptr;
+    }
+
+    void TellNoted() {
+      for (Memory& memory : memories) {
+        if (memory.noted == 0) continue;
+        for (Installed* const rule : memory.counting) rule->matched += memory.noted;
+        for (Installed* const rule : memory.missing) rule->near_misses += memory.noted;
+        memory.noted = 0;
+      }
+    }
+
+    void GiveCredit() {
+      for (Memory& memory : memories) {
+        memory.credit = memory.like.kinds == 0 ? 0 : kForEver;
+        for (const Installed* const rule : memory.counting) {
+          memory.credit = std::min(memory.credit, rule->Quiet() / kMemories);
+        }
+      }
+    }
+
+    void Learn(Memory& memory, const Likeness& like, FaultSite site, const FaultPoint& point) {
+      memory = Memory();
+      memory.like = like;
+      for (Slot slot : slots) {
+        if (!slot.IsAbout(like.kinds, point)) continue;
+        slot.fits = slot.step == nullptr || FaultFits(slot.step->what, site, point);
+        if (slot.step == nullptr || slot.step->filter.has_off || (slot.fits && slot.rule->Quiet() < kMemories)) {
+          memory.live.push_back(slot);
+        } else {
+          (slot.fits ? memory.counting : memory.missing).push_back(slot.rule);
+        }
+      }
+    }
+  };
+
+  void TellNoted() {
+    for (Place& place : at) place.TellNoted();
+  }
+
+  std::array<Place, kFaultSites> at;
+};
+
+FaultEngine::FaultEngine(Chooser& chooser) : chooser_(chooser), slots_(std::make_unique<Slots>()) {}
 FaultEngine::~FaultEngine() = default;
 
 int FaultEngine::Add(FaultRule rule) {
@@ -180,31 +263,41 @@ int FaultEngine::Add(FaultRule rule) {
 }
 
 void FaultEngine::Remove(int rule) {
+  slots_->TellNoted();
   rules_.erase(std::remove_if(rules_.begin(), rules_.end(), [rule](const auto& entry) { return entry->id == rule; }),
                rules_.end());
   Reindex();
 }
 
 void FaultEngine::Reindex() {
+  slots_->TellNoted();
   armed_ = 0;
-  for (auto& list : by_site_) list.clear();
+  for (Slots::Place& place : slots_->at) place = Slots::Place();
   const auto put = [this](FaultSite site, const Slot& slot) {
-    by_site_[static_cast<size_t>(site)].push_back(slot);
+    Slots::Place& place = slots_->at[static_cast<size_t>(site)];
+    place.slots.push_back(slot);
+    place.kinds |= slot.kinds;
     armed_ |= uint32_t{1} << static_cast<int>(site);
   };
   for (const auto& installed : rules_) {
     Installed& rule = *installed;
     if (rule.over) continue;
     if (!rule.rule.steps.empty()) {
-      const FaultStep& step = rule.rule.steps[rule.step];
+      const FaultStep& step = rule.current();
       rule.choice_site = absl::StrCat("fault/", FaultSiteInfo(step.site).name);
       rule.path = rule.task = GlobMemory();
-      put(step.site, {FaultKindBit(step.what.kind), HasFilter(step.filter), &step, &rule});
+      Slot slot = {.kinds = FaultKindBit(step.what.kind), .step = &step, .rule = &rule};
+      if (step.filter.ops != 0) slot.ops = step.filter.ops;
+      if (step.filter.has_off) {
+        slot.off_first = step.filter.off_first;
+        slot.off_last = step.filter.off_last;
+      }
+      if (step.when.kind == FaultWhen::Kind::kAtTime) slot.not_before_ns = static_cast<int64_t>(step.when.first);
+      put(step.site, slot);
       continue;
     }
     for (const FaultSiteEntry& entry : FaultSites()) {
-      if (!FaultsToPlace(entry.site, rule.rule.any_class).empty())
-        put(entry.site, {kAllFaultKinds, false, nullptr, &rule});
+      if (!FaultsToPlace(entry.site, rule.rule.any_class).empty()) put(entry.site, {.rule = &rule});
     }
   }
 }
@@ -258,8 +351,9 @@ void FaultEngine::Strike(Installed& rule, const FaultWhat& what, absl::string_vi
   if (what.kind == FaultKind::kBadSector) fault->error = EIO;
   if (what.kind == FaultKind::kShort || what.kind == FaultKind::kTorn) {
     const bool transfer = site == FaultSite::kComplete || site == FaultSite::kDevice;
-    const bool whole_sectors = transfer && (point.direct || what.kind == FaultKind::kTorn) && point.size > kSectorSize;
-    const uint64_t unit = whole_sectors ? kSectorSize : 1;
+    const bool whole_sectors =
+        transfer && (point.direct || what.kind == FaultKind::kTorn) && point.size > kFaultSectorSize;
+    const uint64_t unit = whole_sectors ? kFaultSectorSize : 1;
     if (what.n == 0) {
       const uint64_t quantile = chooser_.Choose(Choice::kFault, kQuantiles, "fault/how-short");
       const uint64_t units = (point.size - 1) / unit;  // of which at least one is moved, and not all
@@ -275,7 +369,7 @@ bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, cons
   const FaultWhat* candidates[8];
   uint32_t count = 0;
   for (const FaultWhat& what : FaultsToPlace(site, rule.rule.any_class)) {
-    if ((FaultKindBit(what.kind) & kinds) == 0 || !Fits(what, site, point)) continue;
+    if ((FaultKindBit(what.kind) & kinds) == 0 || !FaultFits(what, site, point)) continue;
     if (count < std::size(candidates)) candidates[count++] = &what;
   }
   if (count == 0) return false;
@@ -288,29 +382,24 @@ bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, cons
   return true;
 }
 
-// True if the rule is not the same any more: it is over, or at its next step.
+// A rule that is about the occasion. True if it is not the same any more: it is over, or at its next step.
 bool FaultEngine::AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
                           uint64_t trace_step, Fault* fault) {
   Installed& rule = *slot.rule;
   if (slot.step == nullptr)
     return !*fault && !rule.over && AskAny(rule, site, kinds, point, now_ns, fault) && rule.over;
   const FaultStep& step = *slot.step;
-  if (slot.filtered) {
-    if (!NumbersMatch(step.filter, point)) return false;
-    if (!rule.path.Matches(step.filter.path, point.path, point.open)) return false;
-    if (!rule.task.Matches(step.filter.task, point.task, 0)) return false;
-  }
-  if (!Fits(step.what, site, point)) {
+  if (!slot.Touches(point)) return false;
+  if (!slot.fits) {
     ++rule.near_misses;
     return false;
   }
+  ++rule.matched;
+  if (*fault || now_ns < slot.not_before_ns) return false;
   const bool stays_bad = !rule.bad_sectors.empty() && rule.TouchesBadSector(point);
   const bool in_spike = step.what.kind == FaultKind::kSpike && now_ns < rule.spike_until_ns;
-  ++rule.matched;
-  ++rule.occasions;
-  if (*fault) return false;
   // Of the request's sectors the first that the filter means.
-  const int64_t sector = std::max(point.off, step.filter.off_first) / static_cast<int64_t>(kSectorSize);
+  const int64_t sector = std::max(point.off, step.filter.off_first) / static_cast<int64_t>(kFaultSectorSize);
   if (!stays_bad && !in_spike) {
     if (!IsDue(rule, step, now_ns, trace_step)) return false;
     if (rule.burst_left == 0) {
@@ -331,18 +420,39 @@ bool FaultEngine::AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, co
   const bool step_done = rule.burst_left == 0 && rule.fired >= std::max<uint64_t>(step.when.times_max, 1);
   if (!step_done || rule.step + 1 == rule.rule.steps.size()) return false;
   ++rule.step;
+  rule.occasions += rule.matched;
   rule.matched = rule.fired = 0;
   return true;
 }
 
 Fault FaultEngine::Ask(FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns, uint64_t trace_step) {
+  Slots::Place& place = slots_->at[static_cast<size_t>(site)];
   Fault fault;
+  if ((place.kinds & kinds) == 0) return fault;
+  const Likeness like(kinds, point);
+  Slots::Memory* memory = place.Find(like);
   bool changed = false;
-  for (const Slot& slot : by_site_[static_cast<size_t>(site)]) {
-    if ((slot.kinds & kinds) == 0) continue;
+  if (memory != nullptr && memory->noted < memory->credit) {
+    ++memory->noted;
+    for (const Slot& slot : memory->live) {
+      if (slot.Touches(point)) changed |= AskSlot(slot, site, kinds, point, now_ns, trace_step, &fault);
+    }
+    if (changed) Reindex();
+    return fault;
+  }
+  place.TellNoted();
+  for (Slot& slot : place.slots) {
+    if (!slot.IsAbout(kinds, point)) continue;
+    slot.fits = slot.step == nullptr || FaultFits(slot.step->what, site, point);
     changed |= AskSlot(slot, site, kinds, point, now_ns, trace_step, &fault);
   }
-  if (changed) Reindex();
+  if (changed) {
+    Reindex();
+    return fault;
+  }
+  if (memory == nullptr) memory = place.MakeRoom(like);
+  if (memory != nullptr) place.Learn(*memory, like, site, point);
+  place.GiveCredit();
   return fault;
 }
 
@@ -356,22 +466,23 @@ int64_t FaultEngine::DrawDelayNs(const FaultDelay& delay, absl::string_view site
 }
 
 FaultRuleCounts FaultEngine::counts(int id) const {
+  slots_->TellNoted();
   FaultRuleCounts counts;
   for (const auto& installed : rules_) {
     const Installed& rule = *installed;
     if (rule.id != id) continue;
     counts.text = rule.rule.text;
-    counts.occasions = rule.occasions;
+    counts.occasions = rule.occasions + rule.matched;
     counts.hits = rule.hits;
     counts.first_ns = rule.first_ns;
     counts.last_ns = rule.last_ns;
     if (rule.hits > 0) continue;
-    if (rule.occasions > 0) {
-      counts.unfired_because =
-          absl::StrCat("its turn did not come in ", rule.occasions, rule.occasions == 1 ? " occasion" : " occasions");
+    if (counts.occasions > 0) {
+      counts.unfired_because = absl::StrCat("its turn did not come in ", counts.occasions,
+                                            counts.occasions == 1 ? " occasion" : " occasions");
     } else if (rule.near_misses > 0) {
       counts.unfired_because = absl::StrCat(rule.near_misses, " fitted its filter, but it can happen to none of them",
-                                            WhyNot(rule.rule.steps[rule.step]));
+                                            WhyItDoesNotFit(rule.rule.steps[rule.step].what));
     } else {
       counts.unfired_because = "nothing that fits it was there";
     }
@@ -384,31 +495,5 @@ std::vector<FaultRuleCounts> FaultEngine::AllCounts() const {
   for (const auto& installed : rules_) all.push_back(counts(installed->id));
   return all;
 }
-
-bool FaultGlobMatches(absl::string_view pattern, absl::string_view text) {
-  size_t p = 0;
-  size_t t = 0;
-  size_t star = absl::string_view::npos;
-  size_t resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*'))) {
-      ++p;
-      ++t;
-    } else if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (star != absl::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
-bool IsFaultWrite(uint16_t op) { return op == IOCB_CMD_PWRITE || op == IOCB_CMD_PWRITEV; }
-bool IsFaultRead(uint16_t op) { return op == IOCB_CMD_PREAD || op == IOCB_CMD_PREADV; }
 
 }  // namespace aiolab

@@ -9,7 +9,6 @@
 #ifndef KERNEL_MODEL_SIM_FAULT_RULES_H_
 #define KERNEL_MODEL_SIM_FAULT_RULES_H_
 
-#include <array>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -94,6 +93,7 @@ struct FaultPoint {
   bool direct = false;  // O_DIRECT: whole sectors only
   bool others = false;  // another request of the context is in flight; at submission, or has not been reaped
   bool waits = true;    // at getevents: the call has to wait, so a signal can end it
+  bool bytes = true;    // at device: they are in the request's memory, and not moved elsewhere when it has ended
   bool models = false;  // at fsync: the file's file system knows what a failure leaves behind
 };
 
@@ -210,13 +210,8 @@ class FaultEngine {
 
  private:
   struct Installed;
-  // A rule at one place, with what every occasion looks at first.
-  struct Slot {
-    FaultKinds kinds;       // that it may strike with
-    bool filtered;          // it has a filter
-    const FaultStep* step;  // null: an `any`
-    Installed* rule;
-  };
+  struct Slot;
+  struct Slots;
   void Reindex();
   bool AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
                uint64_t trace_step, Fault* fault);
@@ -229,7 +224,7 @@ class FaultEngine {
   uint32_t armed_ = 0;
   int next_id_ = 0;
   std::vector<std::unique_ptr<Installed>> rules_;
-  std::array<std::vector<Slot>, kFaultSites> by_site_;
+  std::unique_ptr<Slots> slots_;
 };
 
 // Whether `pattern` fits all of `text`: * is any characters, also none and also slashes; ? is one.

@@ -769,7 +769,7 @@ std::map<std::string, Scenario> MakeScenarios() {
     EXPECT_THAT(b.stuck_, HasSubstr("waits for the device, and nothing is under way"));
     b.machine_.PowerCut();  // only that ends it
   };
-  s["device/powercut"] = PowerGoes("device=nth(1):powercut(tear=512)");
+  s["device/powercut"] = PowerGoes("device=at(step 41):powercut(tear=512)");
   s["complete/powercut"] = PowerGoes("complete=nth(1):powercut");
   s["fsync/powercut"] = [](Bench& b) {
     ScopedFault f(b.machine_, "fsync=nth(1):powercut");

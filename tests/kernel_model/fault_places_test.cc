@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -118,6 +119,59 @@ TEST_F(FaultPlacesTest, AnFsyncIsOneOccasion) {
   fsync.aio_fildes = static_cast<uint32_t>(fd_);
   EXPECT_EQ(Run(fsync), 0);
   EXPECT_EQ(f.occasions(), 1);
+}
+
+// Every filter means what the model knows of a request. Method: for each, a request that fits in all but that, then one
+// that fits.
+TEST_F(FaultPlacesTest, EveryFilterIsAboutTheRequest) {
+  const long other = rig_.Open("/data/a");
+  aio_context_t first = 0;
+  aio_context_t second = 0;
+  EXPECT_EQ(kernel().io_setup(8, &first), 0);
+  EXPECT_EQ(kernel().io_setup(8, &second), 0);
+  const auto run = [&](aio_context_t ctx, iocb request) {
+    iocb* batch[] = {&request};
+    EXPECT_EQ(kernel().io_submit(ctx, 1, batch), 1);
+    io_event event = {};
+    EXPECT_EQ(kernel().io_getevents(ctx, 1, 1, &event, nullptr), 1);
+    return event.res;
+  };
+  const iocb plain = Read(0, kBlock);
+  iocb of_other = plain;
+  of_other.aio_fildes = static_cast<uint32_t>(other);
+  iocb dsync = Write('a');
+  iocb write = dsync;
+  dsync.aio_rw_flags = RWF_DSYNC;
+  const std::string fd = std::to_string(other);
+  // Files are counted as they are opened: two by Put() and the constructor, and this.
+  const struct {
+    std::string filter;
+    iocb misses;
+    iocb fits;
+    aio_context_t fits_in;
+  } cases[] = {
+      {"ctx=2", plain, plain, second},
+      {"fd=" + fd, plain, of_other, first},
+      {"open=3", plain, of_other, first},
+      {"path=/data/a,op=read", write, plain, first},
+      {"rwf=dsync", write, dsync, first},
+      {"off=4096..8191", plain, Read(kBlock, 1), first},
+      {"size=1..512", plain, Read(0, 512), first},
+  };
+  for (const auto& c : cases) {
+    ScopedFault f(rig_.machine(), "complete[" + c.filter + "]=nth(1):eio");
+    EXPECT_GT(run(first, c.misses), 0) << c.filter;
+    EXPECT_EQ(run(c.fits_in, c.fits), -EIO) << c.filter;
+  }
+}
+
+TEST_F(FaultPlacesTest, ATaskIsAClientsThread) {
+  ScopedFault f(rig_.machine(), "complete[task=2]=always:eio");
+  EXPECT_EQ(Run(Read(0, kBlock)), kBlock);
+  int64_t result = 0;
+  std::thread([&] { result = Run(Read(0, kBlock)); }).join();
+  EXPECT_EQ(result, -EIO);
+  EXPECT_EQ(Run(Read(0, kBlock)), kBlock);
 }
 
 // ---- fsync's aftermath, for one fsync on a file system that is mounted as ext4-ordered.
@@ -240,34 +294,58 @@ TEST_F(FaultPlacesTest, AHeldCompletionGoesWithThePower) {
 
 // ---- Files of the host
 
-// A read that the disk cannot do fails its reader, and the next one is tried again.
-TEST(HostFaultsTest, AFailedBioIsTheReadersErrorOnAHostFile) {
-  SeededChooser chooser(3);
-  Machine machine({.chooser = &chooser, .host_files = true});
-  EmulatedSyscalls kernel(machine);
-  std::string name = testing::TempDir() + "/host.XXXXXX";
-  const int fd = mkstemp(name.data());
-  ASSERT_EQ(write(fd, Text('h').data(), kBlock), kBlock);
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel.io_setup(1, &ctx), 0);
-  char buffer[kBlock];
-  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer), 0);
-  const auto run = [&] {
-    iocb* batch[] = {&read};
-    EXPECT_EQ(kernel.io_submit(ctx, 1, batch), 1);
+class HostFaultsTest : public testing::Test {
+ protected:
+  HostFaultsTest() {
+    EXPECT_EQ(write(fd_, Text('h').data(), kBlock), kBlock);
+    EXPECT_EQ(kernel_.io_setup(1, &ctx_), 0);
+  }
+  ~HostFaultsTest() override {
+    close(fd_);
+    unlink(name_.c_str());
+  }
+  int64_t Run(uint16_t opcode) {
+    char buffer[kBlock] = {};
+    iocb request = NewIocb(opcode, fd_, buffer, sizeof(buffer), 0);
+    iocb* batch[] = {&request};
+    EXPECT_EQ(kernel_.io_submit(ctx_, 1, batch), 1);
     io_event event = {};
-    EXPECT_EQ(kernel.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+    EXPECT_EQ(kernel_.io_getevents(ctx_, 1, 1, &event, nullptr), 1);
     return event.res;
-  };
-  ScopedFault f(machine, "bio[op=read]=nth(1):eio");
-  EXPECT_EQ(run(), -EIO);
-  EXPECT_EQ(run(), kBlock);
-  ScopedFault sync(machine, "fsync[path=*/host.*]=nth(1):eio->enospc");
-  EXPECT_EQ(kernel.fsync(fd), -EIO);
-  EXPECT_EQ(kernel.fdatasync(fd), -ENOSPC);
-  EXPECT_EQ(kernel.fsync(fd), 0);
-  close(fd);
-  unlink(name.c_str());
+  }
+
+  std::string name_ = testing::TempDir() + "/host.XXXXXX";
+  const int fd_ = mkstemp(name_.data());
+  SeededChooser chooser_{3};
+  Machine machine_{{.chooser = &chooser_, .host_files = true}};
+  EmulatedSyscalls kernel_{machine_};
+  aio_context_t ctx_ = 0;
+};
+
+// The next one is tried again.
+TEST_F(HostFaultsTest, AReadThatTheDiskCannotDoIsItsReadersError) {
+  for (const char* rule : {"bio[op=read]=nth(1):eio", "device[op=read]=nth(1):eio"}) {
+    machine_.DropCaches();
+    ScopedFault f(machine_, rule);
+    EXPECT_EQ(Run(IOCB_CMD_PREAD), -EIO) << rule;
+    EXPECT_EQ(Run(IOCB_CMD_PREAD), kBlock) << rule;
+  }
+}
+
+TEST_F(HostFaultsTest, ASystemCallThatSyncsIsAnFsync) {
+  ScopedFault sync(machine_, "fsync[path=*/host.*]=nth(1):eio->enospc");
+  EXPECT_EQ(kernel_.fsync(fd_), -EIO);
+  EXPECT_EQ(kernel_.fdatasync(fd_), -ENOSPC);
+  EXPECT_EQ(kernel_.fsync(fd_), 0);
+}
+
+// The model does not have the bytes of a host's file on its disk.
+TEST_F(HostFaultsTest, WhatIsWrongWithBytesOnTheDiskIsNoOccasion) {
+  ScopedFault f(machine_, "device=nth(1):bitrot,device=nth(1):misdirected");
+  f.AllowUnfired();
+  EXPECT_EQ(Run(IOCB_CMD_PREAD), kBlock);
+  EXPECT_EQ(f.hits(), 0);
+  EXPECT_EQ(f.occasions(), 0);
 }
 
 }  // namespace

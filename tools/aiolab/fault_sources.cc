@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "kernel_model/sim/fault_lint.h"
 #include "kernel_model/sim/fault_parser.h"
 #include "tools/aiolab/files.h"
 
@@ -39,6 +40,18 @@ absl::StatusOr<std::string> CollectFaultRules(const std::string& variable, const
         absl::StrCat("--fault: the rules are ", all.size(), " bytes long; ", kFaultRulesSizeMax, " is the most"));
   }
   return all;
+}
+
+absl::Status CheckRulesOnHostFiles(const std::string& rules) {
+  if (rules.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(rules);
+  if (!parsed.ok()) return parsed.status();
+  const std::string rule = FaultRuleForSimfs(*parsed);
+  if (rule.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--fault: ", rule,
+                   ": powercut and model= are about what a disk has kept, and the files are this machine's own; "
+                   "--simfs=PREFIX puts them on a disk of the model"));
 }
 
 }  // namespace aiolab

@@ -19,6 +19,9 @@ inline constexpr size_t kFaultRulesSizeMax = 16 << 10;  // bytes
 // names the source and the place of the mistake in it.
 absl::StatusOr<std::string> CollectFaultRules(const std::string& variable, const std::string& path,
                                               const std::vector<std::string>& flags);
+// Whether `rules`, which CollectFaultRules has made, can be obeyed on the host's files: INVALID_ARGUMENT names one that
+// cannot.
+absl::Status CheckRulesOnHostFiles(const std::string& rules);
 
 }  // namespace aiolab
 

@@ -71,8 +71,9 @@ that the report ends with replays it. Where, and what can happen there:
 
 constexpr char kRunHelpTail[] = R"(
 Exit status: PROGRAM's own; 128 + N if signal N killed it; 3 if a finding of the
-model (a request that can never complete, a wait for nothing) ended it; 2 if
-aiolab could not run it, with the reason on standard error.
+model (a request that can never complete, a wait for nothing) ended it; 4 if a
+fault rule cut its power; 2 if aiolab could not run it, with the reason on
+standard error.
 
 Examples:
   aiolab run --seed=7 --cpus=host -- fio --ioengine=libaio --name=t --size=1m

@@ -170,6 +170,7 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
   }
   const int killed_by = files.report.killed_by;
   lines.Add(absl::StrCat(process, killed_by == 0 ? "" : absl::StrCat(", killed by ", SignalText(killed_by)),
+                         files.report.power_cut ? ", ended by a power cut" : "",
                          !files.report.interim ? ""
                          : files.runs          ? ", which still runs, when it began to wait"
                                                : ", killed before its end, when it began to wait",
@@ -226,6 +227,7 @@ RunReport Totals(const RunOutcome& outcome) {
     totals.virtual_time_ns = std::max(totals.virtual_time_ns, report.virtual_time_ns);
     totals.real_time_ns = std::max(totals.real_time_ns, report.real_time_ns);
     totals.replayable &= report.replayable;
+    totals.power_cut |= report.power_cut;
     totals.warnings.insert(totals.warnings.end(), report.warnings.begin(), report.warnings.end());
     totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
     for (size_t i = 0; i < report.faults.size(); ++i) {
@@ -241,13 +243,17 @@ RunReport Totals(const RunOutcome& outcome) {
   return totals;
 }
 
+bool EndedByPowerCut(const RunOutcome& outcome) {
+  return outcome.end.signal == 0 && outcome.end.status == kPowerCutExitStatus && Totals(outcome).power_cut;
+}
+
 bool EndedByFinding(const RunOutcome& outcome) {
   return outcome.end.signal == 0 && outcome.end.status == kFindingExitStatus && !Totals(outcome).findings.empty();
 }
 
 int ExitStatus(const RunOutcome& outcome) {
   if (!outcome.refusal.empty()) return kRefusedExitStatus;
-  return outcome.end.ShellStatus();  // kFindingExitStatus among them
+  return outcome.end.ShellStatus();  // kFindingExitStatus and kPowerCutExitStatus among them
 }
 
 std::string ShellQuote(const std::vector<std::string>& words) {
@@ -268,11 +274,12 @@ std::string TextReport(const RunOutcome& outcome) {
     }
     return lines.text();
   }
-  lines.Add(absl::StrCat(ClientName(outcome), " ",
-                         EndedByFinding(outcome)
-                             ? absl::StrCat("was ended by a finding (status ", kFindingExitStatus, ")")
-                             : EndText(outcome.end),
-                         "; ", RunText(outcome.config)));
+  lines.Add(absl::StrCat(
+      ClientName(outcome), " ",
+      EndedByFinding(outcome)    ? absl::StrCat("was ended by a finding (status ", kFindingExitStatus, ")")
+      : EndedByPowerCut(outcome) ? absl::StrCat("was ended by a power cut (status ", kPowerCutExitStatus, ")")
+                                 : EndText(outcome.end),
+      "; ", RunText(outcome.config)));
   if (outcome.ranks.empty()) AddNoProcess(outcome, lines);
   for (const RankFiles& files : outcome.ranks) AddProcess(outcome, files, lines);
   const auto reports = std::count_if(outcome.ranks.begin(), outcome.ranks.end(), HasReport);
@@ -309,6 +316,7 @@ std::string JsonReport(const RunOutcome& outcome) {
       {"client_status", outcome.end.signal == 0 ? Json(outcome.end.status) : Json(nullptr)},
       {"client_signal", outcome.end.signal == 0 ? Json(nullptr) : Json(outcome.end.signal)},
       {"ended_by_finding", EndedByFinding(outcome)},
+      {"ended_by_power_cut", EndedByPowerCut(outcome)},
       {"refusal", outcome.refusal},
       {"config",
        {{"seed", config.seed},

@@ -28,10 +28,12 @@ struct RunOutcome {
 // The sums over all processes that wrote a report.
 RunReport Totals(const RunOutcome& outcome);
 
-// True if the client's own process was ended by a finding in it.
+// True if the client's own process was ended by a finding in it, or by a power cut.
 bool EndedByFinding(const RunOutcome& outcome);
+bool EndedByPowerCut(const RunOutcome& outcome);
 
-// What aiolab exits with: kRefusedExitStatus, kFindingExitStatus, or the client's own status as a shell would say it.
+// What aiolab exits with: kRefusedExitStatus, kFindingExitStatus, kPowerCutExitStatus, or the client's own status as a
+// shell would say it.
 int ExitStatus(const RunOutcome& outcome);
 
 // For people: several lines, each beginning with "aiolab: ".

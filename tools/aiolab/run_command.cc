@@ -208,6 +208,10 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
       CollectFaultRules(EnvironmentVariable(kFaultVariable), options.fault_file, options.faults);
   if (!rules.ok()) return rules.status();
   run.config.fault_rules = *std::move(rules);
+  if (options.simfs.empty()) {
+    const absl::Status status = CheckRulesOnHostFiles(run.config.fault_rules);
+    if (!status.ok()) return status;
+  }
   run.show_hints = !options.json;
   if (!options.simfs.empty()) {
     absl::StatusOr<std::string> simfs = PrepareSimfs(options.simfs);

@@ -35,6 +35,10 @@ inline constexpr char kRunVariable[] = "AIOLAB_RUN";
 // `aiolab run` if that process was the client itself.
 inline constexpr int kFindingExitStatus = 3;
 
+// The exit status of a process whose machine lost its power by a fault rule, and of `aiolab run` if that process was
+// the client itself. It ends where it is: nothing of it runs after that.
+inline constexpr int kPowerCutExitStatus = 4;
+
 // The exit status of a process whose preload library cannot obey the RunConfig. It leaves WriteRefusal's file behind
 // and ends before the client's main().
 inline constexpr int kRefusedExitStatus = 2;
@@ -143,6 +147,7 @@ struct RunReport {
   std::string trace_path;                           // empty: none was written
   std::string trace_error;                          // why it is not whole, or empty
   int killed_by = 0;                                // the signal that is about to end it, or 0
+  bool power_cut = false;                           // by a fault rule, which is about to end it
   bool interim = false;                             // written when it began to wait for what may never come
 
   friend bool operator==(const RunReport&, const RunReport&) = default;

@@ -143,6 +143,7 @@ std::string RunReportToJson(const RunReport& report) {
       {"trace_path", report.trace_path},
       {"trace_error", report.trace_error},
       {"killed_by", report.killed_by},
+      {"power_cut", report.power_cut},
       {"interim", report.interim},
   };
   // A process may call itself anything, also what is not UTF-8.
@@ -174,6 +175,7 @@ absl::StatusOr<RunReport> RunReportFromJson(absl::string_view text) {
   reader.Read("trace_path", report.trace_path);
   reader.Read("trace_error", report.trace_error);
   reader.Read("killed_by", report.killed_by);
+  reader.Read("power_cut", report.power_cut);
   reader.Read("interim", report.interim);
   if (!reader.status().ok()) return reader.status();
   return report;

@@ -9,6 +9,7 @@
 #include "kernel_model/emulated_syscalls.h"
 #include "tools/preload/clock.h"
 #include "tools/preload/descriptors.h"
+#include "tools/preload/file_calls.h"
 #include "tools/preload/life.h"
 #include "tools/preload/old_abi.h"
 #include "tools/preload/proc_files.h"
@@ -184,6 +185,10 @@ bool SyscallOfProcess(long nr, const long (&a)[6], long* ret) {
     case __NR_dup3:
       *ret = DupTo(static_cast<int>(a[0]), static_cast<int>(a[1]), static_cast<int>(a[2]), /*is_dup3=*/true);
       return true;
+    case __NR_fsync:
+    case __NR_fdatasync:
+      *ret = FaultAtHostFsync(static_cast<int>(a[0]));
+      return *ret != 0;
     case __NR_fadvise64:
       *ret = 0;
       return AdviseModel(static_cast<int>(a[0]), a[1], a[2], static_cast<int>(a[3]));

@@ -11,7 +11,10 @@
 
 #include "tools/preload/descriptors.h"
 #include "tools/preload/file_calls.h"
+#include "tools/preload/process.h"
+#include "tools/preload/signals.h"
 #include "tools/preload/simfs_stat.h"
+#include "tools/preload/thread_state.h"
 
 // NOLINTBEGIN(misc-use-internal-linkage): the functions below are the client's.
 
@@ -41,8 +44,6 @@ BOTH_FD_CALLS(off_t, lseek, lseek64, (int fd, off_t offset, int whence), (fd, of
 BOTH_FD_CALLS(int, ftruncate, ftruncate64, (int fd, off_t length), (fd, length), __NR_ftruncate, fd, length)
 BOTH_FD_CALLS(int, fallocate, fallocate64, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length),
               __NR_fallocate, fd, mode, offset, length)
-FD_CALL(int, fsync, (int fd), (fd), __NR_fsync, fd)
-FD_CALL(int, fdatasync, (int fd), (fd), __NR_fdatasync, fd)
 FD_CALL(int, syncfs, (int fd), (fd), __NR_syncfs, fd)
 FD_CALL(int, sync_file_range, (int fd, off_t offset, off_t count, unsigned flags), (fd, offset, count, flags),
         __NR_sync_file_range, fd, offset, count, flags)
@@ -81,6 +82,8 @@ namespace {
 RealFunction<int(int, int, void*)> real_fcntl("fcntl");
 RealFunction<int(int, int, void*)> real_fcntl64("fcntl64");
 RealFunction<int(int, unsigned long, void*)> real_ioctl("ioctl");
+RealFunction<int(int)> real_fsync("fsync");
+RealFunction<int(int)> real_fdatasync("fdatasync");
 RealFunction<void()> real_sync("sync");
 RealFunction<int(int, off_t, off_t)> real_posix_fallocate("posix_fallocate");
 RealFunction<int(int, off_t, off_t)> real_posix_fallocate64("posix_fallocate64");
@@ -125,6 +128,14 @@ int Fstatvfs(int fd, struct statvfs* status) {
 }
 
 }  // namespace
+
+long FaultAtHostFsync(int fd) {
+  if (!Active() || !HasFaultRule(FaultSite::kFsync)) return 0;
+  if (Machine::InsideModel() || Me().is_ours || !OwnsMemory()) return 0;
+  const ScopedSignalDelivery signals;
+  return EnterRankedMachine().FaultAtHostFsync(fd);
+}
+
 }  // namespace aiolab::preload
 
 using namespace aiolab::preload;  // NOLINT: the functions below are the client's door to the ones above
@@ -142,6 +153,15 @@ INTERPOSE_VARIADIC(fcntl64, int, Fcntl(fd, what, argument, real_fcntl64))
 INTERPOSE_VARIADIC(ioctl, unsigned long,
                    !OnSimfs(fd) ? real_ioctl(fd, what, argument)
                                 : static_cast<int>(WithErrno(CallSimfs(__NR_ioctl, fd, what, argument))))
+
+// A fault rule may say that a file of the host cannot be synced.
+#define INTERPOSE_SYNC(name, nr)                                                         \
+  INTERPOSE(int, name, (int fd)) {                                                       \
+    const long ret = OnSimfs(fd) ? CallSimfs(nr, fd) : FaultAtHostFsync(fd);             \
+    return ret != 0 || OnSimfs(fd) ? static_cast<int>(WithErrno(ret)) : real_##name(fd); \
+  }
+INTERPOSE_SYNC(fsync, __NR_fsync)
+INTERPOSE_SYNC(fdatasync, __NR_fdatasync)
 
 INTERPOSE(void, sync, ()) {
   long ret;

@@ -38,6 +38,9 @@
 
 namespace aiolab::preload {
 
+// 0, or the -errno with which a fault rule ends the calling thread's sync of a file of the host.
+long FaultAtHostFsync(int fd);
+
 // A call that is for the simulated file system.
 template <typename... Args>
 long CallSimfs(long nr, Args... args) {

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel_model/profile.h"
+#include "kernel_model/sim/fault_lint.h"
 #include "kernel_model/sim/fault_parser.h"
 #include "kernel_model/sim/replay_token.h"
 #include "kernel_model/sim/seeded_bug.h"
@@ -267,6 +268,11 @@ Lab* NewLab(bool setup) {
   options.model_files_too = simfs_spec != nullptr;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
+  options.on_power_cut = [mine] {
+    NoteSeveralThreads(*mine);
+    WriteReport();
+    ExitNow(kPowerCutExitStatus);
+  };
   options.patience_alone = HangPatience(/*alone=*/true);
   options.patience_with_threads = HangPatience(/*alone=*/false);
   options.other_threads = [] { return !SingleThreaded(); };
@@ -337,7 +343,7 @@ EmulatedSyscalls& Kernel(bool setup) {
   return *mine->kernel;
 }
 
-Machine& EnterSimfs() {
+Machine& EnterRankedMachine() {
   (void)Kernel(/*setup=*/false);
   Lab* const mine = lab.load(std::memory_order_acquire);
   if (mine->rank == 0) [[unlikely]] {
@@ -347,6 +353,7 @@ Machine& EnterSimfs() {
   return *mine->machine;
 }
 
+bool HasFaultRule(FaultSite site) { return fault_rules != nullptr && HasFaultRuleAt(*fault_rules, site); }
 const SimfsSpec* TheSimfsSpec() { return simfs_spec; }
 
 int64_t MachineStartNs() { return lab.load(std::memory_order_acquire)->start_ns; }
@@ -396,6 +403,7 @@ void WriteReport(int killed_by, bool interim) {
   report.rank = mine->rank;
   report.command = CommandName();
   report.killed_by = killed_by;
+  report.power_cut = mine->machine->power_is_off();
   report.interim = interim;
   report.operations = mine->machine->Operations();
   const kernel_stats& stats = mine->machine->kernel().stats;

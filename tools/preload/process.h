@@ -25,8 +25,11 @@ Machine* TheMachine();
 // The door to the machine, which is made at the first call. `setup`: this is an io_setup, which claims a rank.
 EmulatedSyscalls& Kernel(bool setup);
 
-// The machine, for a call on a simulated file, by which the process claims a rank. Requires: TheSimfsSpec() != nullptr.
-Machine& EnterSimfs();
+// The machine, for a call by which the process claims a rank as by io_setup: on a simulated file, or at a fault rule.
+Machine& EnterRankedMachine();
+
+// Whether some fault rule can strike at `site`. Requires: Active().
+bool HasFaultRule(FaultSite site);
 
 // What --simfs says; null without it.
 const SimfsSpec* TheSimfsSpec();

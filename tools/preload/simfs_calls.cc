@@ -321,7 +321,7 @@ bool SimfsSyscall(long nr, const long (&given)[6], long* ret) {
 }
 
 long CallModelWith(long nr, const long (&a)[6]) {
-  Machine& machine = EnterSimfs();
+  Machine& machine = EnterRankedMachine();
   const ScopedSignalDelivery signals;
   return DoSyscall(machine, *FindSyscall(nr), a);
 }

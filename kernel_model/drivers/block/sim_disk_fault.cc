@@ -36,7 +36,10 @@ FaultPoint PointOf(const request& rq) {
   point.op = OpOf(rq);
   point.off = static_cast<int64_t>(blk_rq_pos(&rq) << SECTOR_SHIFT);
   point.size = rq.__data_len;
-  if (rq.bio != nullptr) point.request = rq.bio->bi_request;
+  if (rq.bio != nullptr) {
+    point.request = rq.bio->bi_request;
+    point.bytes = !rq.bio->bi_io_vec.empty() && rq.bio->bi_io_vec[0].bv_base != nullptr;
+  }
   return point;
 }
 

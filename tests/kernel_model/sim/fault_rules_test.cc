@@ -225,6 +225,40 @@ TEST_F(FaultRulesTest, AChainGoesOnWhenAStepHasStruck) {
   EXPECT_FALSE(Ask(FaultSite::kCancel));
 }
 
+// However the occasions before it mix, a rule strikes at its turn. Method: runs of occasions that are alike, and single
+// ones, against a count by hand.
+TEST_F(FaultRulesTest, ARulesTurnDoesNotDependOnWhatElseComes) {
+  const auto everything = [](const FaultPoint&) { return true; };
+  const auto writes = [](const FaultPoint& point) { return point.op == IOCB_CMD_PWRITE; };
+  const struct {
+    const char* rule;
+    bool (*fits)(const FaultPoint& point);
+    bool (*due)(int count);
+  } cases[] = {
+      {"complete=nth(300):eio", everything, [](int count) { return count == 300; }},
+      {"complete[op=write]=every(17):eio", writes, [](int count) { return count % 17 == 0; }},
+      {"complete=between(100,104):eio", everything, [](int count) { return count >= 100 && count <= 104; }},
+      {"complete[size=512]=nth(40):eio", [](const FaultPoint& point) { return point.size == 512; },
+       [](int count) { return count == 40; }},
+      {"complete[off=4096]=nth(30):eio", [](const FaultPoint& point) { return point.off == 4096; },
+       [](int count) { return count == 30; }},
+      {"complete=nth(50):enospc", writes, [](int count) { return count == 50; }},
+      {"complete=after(1000) x3:eio", everything, [](int count) { return count > 1000 && count <= 1003; }},
+  };
+  for (const auto& c : cases) {
+    const int rule = Add(c.rule);
+    int count = 0;
+    for (int i = 0; i < 1200; ++i) {
+      FaultPoint point =
+          Request(i / 11 % 3 == 0 ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD, i % 5 * 4096, i % 100 < 70 ? 512 : 64 + i);
+      count += c.fits(point);
+      EXPECT_EQ(static_cast<bool>(Ask(FaultSite::kComplete, point)), c.fits(point) && c.due(count)) << c.rule << i;
+    }
+    EXPECT_EQ(engine_.counts(rule).occasions, count) << c.rule;
+    engine_.Remove(rule);
+  }
+}
+
 // Two rules that are due at once: the first strikes, and the second at the next occasion, so that neither is lost.
 TEST_F(FaultRulesTest, ARuleWhoseTurnIsTakenStrikesNext) {
   Add("submit=nth(2):eagain,submit=nth(2):enosys");

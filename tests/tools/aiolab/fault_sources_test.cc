@@ -39,6 +39,16 @@ TEST(FaultSourcesTest, TagsAreAMatterOfAllSources) {
   EXPECT_THAT(ErrorOf(CollectFaultRules("complete=nth(1):hold(a)", "", {})), HasSubstr("nobody releases it"));
 }
 
+TEST(FaultSourcesTest, WhatTakesADiskOfTheModelIsRefusedOnTheHostsFiles) {
+  EXPECT_TRUE(CheckRulesOnHostFiles("").ok());
+  EXPECT_TRUE(CheckRulesOnHostFiles("complete=nth(1):eio,any").ok());
+  for (const char* rule : {"device=nth(3):powercut", "fsync=nth(1):eio(model=xfs)"}) {
+    const std::string error(CheckRulesOnHostFiles(std::string("any,") + rule).message());
+    EXPECT_THAT(error, StartsWith(std::string("--fault: ") + rule + ": "));
+    EXPECT_THAT(error, HasSubstr("--simfs=PREFIX"));
+  }
+}
+
 TEST(FaultSourcesTest, MoreThanFitsIntoTheEnvironmentIsRefused) {
   EXPECT_THAT(ErrorOf(CollectFaultRules("", "", std::vector<std::string>(1000, "submit=nth(1):eagain"))),
               HasSubstr("the rules are 20999 bytes long; 16384 is the most"));

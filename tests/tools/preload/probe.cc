@@ -404,6 +404,15 @@ int Exec() {
   return 0;
 }
 
+// Under a rule by which every sync fails: by the C library and by the bare system call.
+int Syncs() {
+  const int fd = fileno(tmpfile());
+  EXPECT(fsync(fd) == -1 && errno == EIO);
+  EXPECT(fdatasync(fd) == -1 && errno == EIO);
+  EXPECT(syscall(SYS_fsync, fd) == -1 && errno == EIO);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -418,6 +427,7 @@ int main(int argc, char** argv) {
   if (look == "crash") return Crash();
   if (look == "proc_files") return ProcFiles();
   if (look == "exec") return Exec();
+  if (look == "syncs") return Syncs();
   if (look == "advice") return Advice();
   if (look == "closes_in_flight") return ClosesInFlight();
   // The ends of a process: each leaves a report.

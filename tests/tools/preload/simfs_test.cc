@@ -223,6 +223,21 @@ TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
   EXPECT_NE(access((directory_ + "/ran").c_str(), F_OK), 0);
 }
 
+// The client ends where it is: it neither prints its last line nor runs its exit handlers.
+TEST_F(SimfsTest, APowerCutByARuleEndsTheClient) {
+  const std::vector<std::string> client = {Client("four_and_two"), absl::StrCat("--dir=", kPrefix)};
+  const AiolabRun run = Run({Flag(), "--fault=complete=nth(3):powercut"}, client);
+  EXPECT_EQ(run.result.status, 4) << run.result.err;
+  EXPECT_EQ(run.result.out, "");
+  EXPECT_EQ(run.report["ended_by_power_cut"], true);
+  EXPECT_EQ(run.report["processes"][0]["power_cut"], true);
+  EXPECT_EQ(run.report["processes"][0]["faults"][0]["hits"], 1);
+  // The host's files keep what they have.
+  const AiolabRun refused = Run({"--fault=complete=nth(3):powercut"}, client);
+  EXPECT_EQ(refused.result.status, 2);
+  EXPECT_THAT(refused.result.err, HasSubstr("--fault: complete=nth(3):powercut: powercut and model= are about what a"));
+}
+
 TEST_F(SimfsTest, AFullDiskIsENOSPC) {
   const AiolabRun run =
       Run({absl::StrCat(Flag(), ":size=8M")}, {"dd", "if=/dev/zero", absl::StrCat("of=", kPrefix, "/x"), "bs=4k"});
