@@ -27,19 +27,6 @@ HostSyscalls& Host() {
   return host;
 }
 
-// What a client sees of an interrupted call. The kernel would start some of them again; see DIFFERENCES.md.
-long WithoutRestart(long result) {
-  switch (result) {
-    case -ERESTARTSYS:
-    case -ERESTARTNOINTR:
-    case -ERESTARTNOHAND:
-    case -ERESTART_RESTARTBLOCK:
-      return -EINTR;
-    default:
-      return result;
-  }
-}
-
 // One system call of the model. The signals that it sent are delivered behind it, when the thread is outside.
 template <typename Call>
 long Syscall(Machine& machine, const char* name, Call call) {
@@ -132,27 +119,27 @@ long EmulatedSyscalls::io_pgetevents(aio_context_t ctx, long min_nr, long nr, io
 }
 
 long EmulatedSyscalls::openat(int dirfd, const char* pathname, int flags, mode_t mode) {
-  if (machine_.host_files() != nullptr) return Host().openat(dirfd, pathname, flags, mode);
+  if (on_host_) return Host().openat(dirfd, pathname, flags, mode);
   return Syscall(machine_, "openat", [&] { return sys_openat(dirfd, pathname, flags, mode); });
 }
 
 long EmulatedSyscalls::memfd_create(const char* name, unsigned flags) {
-  if (machine_.host_files() != nullptr) return Host().memfd_create(name, flags);
+  if (on_host_) return Host().memfd_create(name, flags);
   return Syscall(machine_, "memfd_create", [&] { return sys_memfd_create(name, flags); });
 }
 
 long EmulatedSyscalls::pipe2(int pipefd[2], int flags) {
-  if (machine_.host_files() != nullptr) return Host().pipe2(pipefd, flags);
+  if (on_host_) return Host().pipe2(pipefd, flags);
   return Syscall(machine_, "pipe2", [&] { return sys_pipe2(pipefd, flags); });
 }
 
 long EmulatedSyscalls::eventfd2(unsigned initval, int flags) {
-  if (machine_.host_files() != nullptr) return Host().eventfd2(initval, flags);
+  if (on_host_) return Host().eventfd2(initval, flags);
   return Syscall(machine_, "eventfd2", [&] { return sys_eventfd2(initval, flags); });
 }
 
 long EmulatedSyscalls::close(int fd) {
-  if (machine_.host_files() == nullptr) return Syscall(machine_, "close", [&] { return sys_close(fd); });
+  if (!on_host_) return Syscall(machine_, "close", [&] { return sys_close(fd); });
   {
     Machine::Entry entry(machine_, nullptr);
     machine_.host_files()->WillClose(fd);
@@ -161,161 +148,167 @@ long EmulatedSyscalls::close(int fd) {
 }
 
 long EmulatedSyscalls::dup(int oldfd) {
-  if (machine_.host_files() != nullptr) return Host().dup(oldfd);
+  if (on_host_) return Host().dup(oldfd);
   return Syscall(machine_, "dup", [&] { return sys_dup(oldfd); });
 }
 
 long EmulatedSyscalls::fcntl(int fd, int cmd, unsigned long arg) {
-  if (machine_.host_files() != nullptr) return Host().fcntl(fd, cmd, arg);
+  if (on_host_) return Host().fcntl(fd, cmd, arg);
   return Syscall(machine_, "fcntl", [&] { return sys_fcntl(fd, cmd, arg); });
 }
 
 long EmulatedSyscalls::read(int fd, void* buf, size_t count) {
-  if (machine_.host_files() != nullptr) {
+  if (on_host_) {
     return HostReadOrWrite(machine_, fd, POLLIN, [&] { return Host().read(fd, buf, count); });
   }
   return Syscall(machine_, "read", [&] { return sys_read(fd, buf, count); });
 }
 
 long EmulatedSyscalls::write(int fd, const void* buf, size_t count) {
-  if (machine_.host_files() != nullptr) {
+  if (on_host_) {
     return HostReadOrWrite(machine_, fd, POLLOUT, [&] { return Host().write(fd, buf, count); });
   }
   return Syscall(machine_, "write", [&] { return sys_write(fd, buf, count); });
 }
 
 long EmulatedSyscalls::pread64(int fd, void* buf, size_t count, loff_t pos) {
-  if (machine_.host_files() != nullptr) return Host().pread64(fd, buf, count, pos);
+  if (on_host_) return Host().pread64(fd, buf, count, pos);
   return Syscall(machine_, "pread64", [&] { return sys_pread64(fd, buf, count, pos); });
 }
 
 long EmulatedSyscalls::pwrite64(int fd, const void* buf, size_t count, loff_t pos) {
-  if (machine_.host_files() != nullptr) return Host().pwrite64(fd, buf, count, pos);
+  if (on_host_) return Host().pwrite64(fd, buf, count, pos);
   return Syscall(machine_, "pwrite64", [&] { return sys_pwrite64(fd, buf, count, pos); });
 }
 
 long EmulatedSyscalls::preadv2(int fd, const iovec* iov, int iovcnt, loff_t pos, int flags) {
-  if (machine_.host_files() != nullptr) return Host().preadv2(fd, iov, iovcnt, pos, flags);
+  if (on_host_) return Host().preadv2(fd, iov, iovcnt, pos, flags);
   return Syscall(machine_, "preadv2", [&] { return sys_preadv2(fd, iov, iovcnt, pos, flags); });
 }
 
 long EmulatedSyscalls::pwritev2(int fd, const iovec* iov, int iovcnt, loff_t pos, int flags) {
-  if (machine_.host_files() != nullptr) return Host().pwritev2(fd, iov, iovcnt, pos, flags);
+  if (on_host_) return Host().pwritev2(fd, iov, iovcnt, pos, flags);
   return Syscall(machine_, "pwritev2", [&] { return sys_pwritev2(fd, iov, iovcnt, pos, flags); });
 }
 
 long EmulatedSyscalls::lseek(int fd, loff_t offset, int whence) {
-  if (machine_.host_files() != nullptr) return Host().lseek(fd, offset, whence);
+  if (on_host_) return Host().lseek(fd, offset, whence);
   return Syscall(machine_, "lseek", [&] { return sys_lseek(fd, offset, whence); });
 }
 
 long EmulatedSyscalls::fstat(int fd, struct stat* statbuf) {
-  if (machine_.host_files() != nullptr) return Host().fstat(fd, statbuf);
+  if (on_host_) return Host().fstat(fd, statbuf);
   return Syscall(machine_, "fstat", [&] { return sys_fstat(fd, statbuf); });
 }
 
 long EmulatedSyscalls::ftruncate(int fd, loff_t length) {
-  if (machine_.host_files() != nullptr) return Host().ftruncate(fd, length);
+  if (on_host_) return Host().ftruncate(fd, length);
   return Syscall(machine_, "ftruncate", [&] { return sys_ftruncate(fd, length); });
 }
 
 long EmulatedSyscalls::fsync(int fd) {
-  if (machine_.host_files() != nullptr) return Host().fsync(fd);
+  if (on_host_) {
+    const long error = machine_.FaultAtHostFsync(fd);
+    return error != 0 ? error : Host().fsync(fd);
+  }
   return Syscall(machine_, "fsync", [&] { return sys_fsync(fd, /*datasync=*/0); });
 }
 
 long EmulatedSyscalls::fdatasync(int fd) {
-  if (machine_.host_files() != nullptr) return Host().fdatasync(fd);
+  if (on_host_) {
+    const long error = machine_.FaultAtHostFsync(fd);
+    return error != 0 ? error : Host().fdatasync(fd);
+  }
   return Syscall(machine_, "fdatasync", [&] { return sys_fsync(fd, /*datasync=*/1); });
 }
 
 long EmulatedSyscalls::unlinkat(int dirfd, const char* pathname, int flags) {
-  if (machine_.host_files() != nullptr) return Host().unlinkat(dirfd, pathname, flags);
+  if (on_host_) return Host().unlinkat(dirfd, pathname, flags);
   return Syscall(machine_, "unlinkat", [&] { return sys_unlinkat(dirfd, pathname, flags); });
 }
 
 long EmulatedSyscalls::mkdirat(int dirfd, const char* pathname, mode_t mode) {
-  if (machine_.host_files() != nullptr) return Host().mkdirat(dirfd, pathname, mode);
+  if (on_host_) return Host().mkdirat(dirfd, pathname, mode);
   return Syscall(machine_, "mkdirat", [&] { return sys_mkdirat(dirfd, pathname, mode); });
 }
 
 long EmulatedSyscalls::linkat(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, int flags) {
-  if (machine_.host_files() != nullptr) return Host().linkat(olddirfd, oldpath, newdirfd, newpath, flags);
+  if (on_host_) return Host().linkat(olddirfd, oldpath, newdirfd, newpath, flags);
   return Syscall(machine_, "linkat", [&] { return sys_linkat(olddirfd, oldpath, newdirfd, newpath, flags); });
 }
 
 long EmulatedSyscalls::symlinkat(const char* target, int newdirfd, const char* linkpath) {
-  if (machine_.host_files() != nullptr) return Host().symlinkat(target, newdirfd, linkpath);
+  if (on_host_) return Host().symlinkat(target, newdirfd, linkpath);
   return Syscall(machine_, "symlinkat", [&] { return sys_symlinkat(target, newdirfd, linkpath); });
 }
 
 long EmulatedSyscalls::readlinkat(int dirfd, const char* pathname, char* buf, int bufsiz) {
-  if (machine_.host_files() != nullptr) return Host().readlinkat(dirfd, pathname, buf, bufsiz);
+  if (on_host_) return Host().readlinkat(dirfd, pathname, buf, bufsiz);
   return Syscall(machine_, "readlinkat", [&] { return sys_readlinkat(dirfd, pathname, buf, bufsiz); });
 }
 
 long EmulatedSyscalls::renameat2(int olddirfd, const char* oldpath, int newdirfd, const char* newpath, unsigned flags) {
-  if (machine_.host_files() != nullptr) return Host().renameat2(olddirfd, oldpath, newdirfd, newpath, flags);
+  if (on_host_) return Host().renameat2(olddirfd, oldpath, newdirfd, newpath, flags);
   return Syscall(machine_, "renameat2", [&] { return sys_renameat2(olddirfd, oldpath, newdirfd, newpath, flags); });
 }
 
 long EmulatedSyscalls::newfstatat(int dirfd, const char* pathname, struct stat* statbuf, int flags) {
-  if (machine_.host_files() != nullptr) return Host().newfstatat(dirfd, pathname, statbuf, flags);
+  if (on_host_) return Host().newfstatat(dirfd, pathname, statbuf, flags);
   return Syscall(machine_, "newfstatat", [&] { return sys_newfstatat(dirfd, pathname, statbuf, flags); });
 }
 
 long EmulatedSyscalls::statx(int dirfd, const char* pathname, int flags, unsigned mask, struct statx* statxbuf) {
-  if (machine_.host_files() != nullptr) return Host().statx(dirfd, pathname, flags, mask, statxbuf);
+  if (on_host_) return Host().statx(dirfd, pathname, flags, mask, statxbuf);
   return Syscall(machine_, "statx", [&] { return sys_statx(dirfd, pathname, flags, mask, statxbuf); });
 }
 
 long EmulatedSyscalls::statfs(const char* pathname, struct statfs* buf) {
-  if (machine_.host_files() != nullptr) return Host().statfs(pathname, buf);
+  if (on_host_) return Host().statfs(pathname, buf);
   return Syscall(machine_, "statfs", [&] { return sys_statfs(pathname, buf); });
 }
 
 long EmulatedSyscalls::fstatfs(int fd, struct statfs* buf) {
-  if (machine_.host_files() != nullptr) return Host().fstatfs(fd, buf);
+  if (on_host_) return Host().fstatfs(fd, buf);
   return Syscall(machine_, "fstatfs", [&] { return sys_fstatfs(fd, buf); });
 }
 
 long EmulatedSyscalls::faccessat2(int dirfd, const char* pathname, int mode, int flags) {
-  if (machine_.host_files() != nullptr) return Host().faccessat2(dirfd, pathname, mode, flags);
+  if (on_host_) return Host().faccessat2(dirfd, pathname, mode, flags);
   return Syscall(machine_, "faccessat2", [&] { return sys_faccessat2(dirfd, pathname, mode, flags); });
 }
 
 long EmulatedSyscalls::fchmod(int fd, mode_t mode) {
-  if (machine_.host_files() != nullptr) return Host().fchmod(fd, mode);
+  if (on_host_) return Host().fchmod(fd, mode);
   return Syscall(machine_, "fchmod", [&] { return sys_fchmod(fd, mode); });
 }
 
 long EmulatedSyscalls::utimensat(int dirfd, const char* pathname, const timespec* times, int flags) {
-  if (machine_.host_files() != nullptr) return Host().utimensat(dirfd, pathname, times, flags);
+  if (on_host_) return Host().utimensat(dirfd, pathname, times, flags);
   return Syscall(machine_, "utimensat", [&] { return sys_utimensat(dirfd, pathname, times, flags); });
 }
 
 long EmulatedSyscalls::truncate(const char* pathname, loff_t length) {
-  if (machine_.host_files() != nullptr) return Host().truncate(pathname, length);
+  if (on_host_) return Host().truncate(pathname, length);
   return Syscall(machine_, "truncate", [&] { return sys_truncate(pathname, length); });
 }
 
 long EmulatedSyscalls::fallocate(int fd, int mode, loff_t offset, loff_t len) {
-  if (machine_.host_files() != nullptr) return Host().fallocate(fd, mode, offset, len);
+  if (on_host_) return Host().fallocate(fd, mode, offset, len);
   return Syscall(machine_, "fallocate", [&] { return sys_fallocate(fd, mode, offset, len); });
 }
 
 long EmulatedSyscalls::fadvise64(int fd, loff_t offset, loff_t len, int advice) {
-  if (machine_.host_files() != nullptr) return Host().fadvise64(fd, offset, len, advice);
+  if (on_host_) return Host().fadvise64(fd, offset, len, advice);
   return Syscall(machine_, "fadvise64", [&] { return sys_fadvise64(fd, offset, len, advice); });
 }
 
 long EmulatedSyscalls::getdents64(int fd, void* dirp, unsigned count) {
-  if (machine_.host_files() != nullptr) return Host().getdents64(fd, dirp, count);
+  if (on_host_) return Host().getdents64(fd, dirp, count);
   return Syscall(machine_, "getdents64", [&] { return sys_getdents64(fd, dirp, count); });
 }
 
 long EmulatedSyscalls::dup3(int oldfd, int newfd, int flags) {
-  if (machine_.host_files() == nullptr) {
+  if (!on_host_) {
     return Syscall(machine_, "dup3", [&] { return sys_dup3(oldfd, newfd, flags); });
   }
   if (oldfd != newfd) {
@@ -326,48 +319,48 @@ long EmulatedSyscalls::dup3(int oldfd, int newfd, int flags) {
 }
 
 long EmulatedSyscalls::ioctl(int fd, unsigned cmd, unsigned long arg) {
-  if (machine_.host_files() != nullptr) return Host().ioctl(fd, cmd, arg);
+  if (on_host_) return Host().ioctl(fd, cmd, arg);
   return Syscall(machine_, "ioctl", [&] { return sys_ioctl(fd, cmd, arg); });
 }
 
 long EmulatedSyscalls::flock(int fd, int operation) {
-  if (machine_.host_files() != nullptr) return Host().flock(fd, operation);
+  if (on_host_) return Host().flock(fd, operation);
   return Syscall(machine_, "flock", [&] { return sys_flock(fd, operation); });
 }
 
 long EmulatedSyscalls::sync() {
-  if (machine_.host_files() != nullptr) return Host().sync();
+  if (on_host_) return Host().sync();
   return Syscall(machine_, "sync", [&] { return sys_sync(); });
 }
 
 long EmulatedSyscalls::syncfs(int fd) {
-  if (machine_.host_files() != nullptr) return Host().syncfs(fd);
+  if (on_host_) return Host().syncfs(fd);
   return Syscall(machine_, "syncfs", [&] { return sys_syncfs(fd); });
 }
 
 long EmulatedSyscalls::sync_file_range(int fd, loff_t offset, loff_t nbytes, unsigned flags) {
-  if (machine_.host_files() != nullptr) return Host().sync_file_range(fd, offset, nbytes, flags);
+  if (on_host_) return Host().sync_file_range(fd, offset, nbytes, flags);
   return Syscall(machine_, "sync_file_range", [&] { return sys_sync_file_range(fd, offset, nbytes, flags); });
 }
 
 long EmulatedSyscalls::ppoll(pollfd* fds, nfds_t nfds, timespec* timeout, const sigset_t* sigmask, size_t sigsetsize) {
-  if (machine_.host_files() != nullptr) return HostPpoll(machine_, fds, nfds, timeout, sigmask, sigsetsize);
+  if (on_host_) return HostPpoll(machine_, fds, nfds, timeout, sigmask, sigsetsize);
   return Syscall(machine_, "ppoll", [&] { return sys_ppoll(fds, nfds, timeout, sigmask, sigsetsize); });
 }
 
 long EmulatedSyscalls::epoll_create1(int flags) {
-  if (machine_.host_files() != nullptr) return Host().epoll_create1(flags);
+  if (on_host_) return Host().epoll_create1(flags);
   return Syscall(machine_, "epoll_create1", [&] { return sys_epoll_create1(flags); });
 }
 
 long EmulatedSyscalls::epoll_ctl(int epfd, int op, int fd, epoll_event* event) {
-  if (machine_.host_files() != nullptr) return Host().epoll_ctl(epfd, op, fd, event);
+  if (on_host_) return Host().epoll_ctl(epfd, op, fd, event);
   return Syscall(machine_, "epoll_ctl", [&] { return sys_epoll_ctl(epfd, op, fd, event); });
 }
 
 long EmulatedSyscalls::epoll_pwait(int epfd, epoll_event* events, int maxevents, int timeout_ms,
                                    const sigset_t* sigmask, size_t sigsetsize) {
-  if (machine_.host_files() != nullptr) {
+  if (on_host_) {
     return HostEpollPwait(machine_, epfd, events, maxevents, timeout_ms, sigmask, sigsetsize);
   }
   return Syscall(machine_, "epoll_pwait",

@@ -7,12 +7,17 @@
 
 namespace aiolab {
 
-// Safe to use from any thread. With MachineOptions::host_files the file and poll calls go to the host; the machine runs
-// on while they wait.
+// Safe to use from any thread. File and poll calls that go to the host let the machine run on while they wait.
 class EmulatedSyscalls : public Syscalls {
  public:
+  // Which files the file and poll calls are about.
+  enum class Files {
+    kClients,  // those that a client of this machine has: the host's with MachineOptions::host_files
+    kModels,   // the model's own, which with model_files_too stand beside the host's
+  };
   // The machine must outlive this.
-  explicit EmulatedSyscalls(Machine& machine) : machine_(machine) {}
+  explicit EmulatedSyscalls(Machine& machine, Files files = Files::kClients)
+      : machine_(machine), on_host_(files == Files::kClients && machine.host_files() != nullptr) {}
 
   long io_setup(unsigned nr_events, aio_context_t* ctxp) override;
   long io_destroy(aio_context_t ctx) override;
@@ -72,6 +77,7 @@ class EmulatedSyscalls : public Syscalls {
 
  private:
   Machine& machine_;
+  const bool on_host_;
 };
 
 }  // namespace aiolab

@@ -99,6 +99,7 @@ Machine::Machine(MachineOptions options)
   kernel_.disk = disk_.get();
   kernel_.vm = vm_.get();
   kernel_.sched_submit_work = blk_schedule_flush_plug;
+  kernel_.cut_power = [this](uint32_t tear_bytes) { LosePowerNext(tear_bytes); };
   MakeNamespace();
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
@@ -130,6 +131,7 @@ Machine::~Machine() {
     Entry entry(*this, nullptr);
     DropKernelState();
   }
+  executor_.Cancel(power_cut_);
   trace_.Flush();
   munmap(fork_canary_, 4096);
   if (cached_machine_id == id_) cached_machine_id = 0;
@@ -253,12 +255,6 @@ int64_t Machine::LookAtClock() {
   return executor_.NowNs();
 }
 
-Machine::WaitResult Machine::RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
-  Entry entry(*this, nullptr);
-  return RunUntil(ready, deadline_ns);
-}
-
-// Requires: inside.
 Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
   for (;;) {
     if (ready()) return WaitResult::kReady;
@@ -395,7 +391,6 @@ bool Machine::OnStuck(const std::string& finding, bool certain) {
   return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(
       finding == Executor::kNobodyCame ? who + finding : finding, certain);
 }
-
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }
 
 bool Machine::OtherThreadsAlive() {
@@ -427,6 +422,22 @@ bool Machine::WillCloseHostFd(int fd) {
 std::vector<int> Machine::WillCloseHostFds(unsigned first, unsigned last) {
   const Visit visit(*this);
   return host_files_->WillCloseRange(first, last);
+}
+
+long Machine::FaultAtHostFsync(int fd) {
+  if (!kernel_.faults.armed(FaultSite::kFsync)) return 0;
+  Entry entry(*this, nullptr);
+  file* const filp = files_->fget(fd);
+  if (filp == nullptr) return 0;
+  fsync_state state;
+  const long error = filp->f_op->fsync == nullptr ? 0 : fault_fsync(filp, &state);
+  fput(filp);
+  return error;
+}
+
+bool Machine::AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len) {
+  const Visit visit(*this);
+  return host_files_->AdviseDontNeed(fd, offset, len);
 }
 
 // Steps are counted by the trace, which without a sink counts nothing.

@@ -31,9 +31,11 @@
 
 namespace aiolab {
 
+class DiskObserver;
 class HostFiles;
-struct vm_state;
+class SectorStore;
 class SimDisk;
+struct vm_state;
 
 // A file system on a disk of its own.
 struct SimfsOptions {
@@ -41,6 +43,10 @@ struct SimfsOptions {
   std::string disk = "nvme,size=1G";         // see ParseSimDisk()
   std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
   bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
+  // What is on the disk; it is copied. Null: an empty file system is made.
+  const SectorStore* contents = nullptr;
+  // Sees everything that reaches the disk, mkfs included. Must outlive the machine. Null: none.
+  DiskObserver* observer = nullptr;
 };
 struct fs_struct;
 
@@ -65,6 +71,9 @@ struct MachineOptions {
   std::function<bool()> other_threads = nullptr;
   // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
   std::function<int64_t()> on_alarm = nullptr;
+  // A fault rule has cut the power, and the disks hold what is left. Null: every call returns -EIO from then on, as
+  // after PowerCut(). Must not return if host_files.
+  std::function<void()> on_power_cut = nullptr;
   // When a client that waits with nothing in the model due is a case for on_stuck.
   Executor::Patience patience_alone = Executor::Options().alone;
   Executor::Patience patience_with_threads = {};
@@ -123,6 +132,11 @@ class Machine {
   bool WillCloseHostFd(int fd);
   // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
   std::vector<int> WillCloseHostFds(unsigned first, unsigned last);
+  // The client is about to sync a host fd: 0, or the -errno with which a fault rule ends that. With such a rule it
+  // takes a system call's time. Requires: host_files, !InsideModel().
+  long FaultAtHostFsync(int fd);
+  // The client says that it will not need the bytes of its fd any more: HostFiles::AdviseDontNeed. Requires the same.
+  bool AdviseDontNeedOfHostFd(int fd, loff_t offset, loff_t len);
   Trace& trace() { return trace_; }
   SimDisk& disk() { return *disk_; }
 
@@ -143,19 +157,11 @@ class Machine {
   // is due.
   int64_t LookAtClock();
 
-  enum class WaitResult {
-    kReady,     // ready() is true
-    kTimedOut,  // the deadline has passed, in NowNs() time
-    kIdle,      // the model has nothing left to do before the deadline: only the host can wake the caller
-    kInterrupted,
-  };
-  // Runs the model while the calling thread waits for something of the host: until ready(), the deadline, or until
-  // nothing is left to run. Never sleeps on the host with the virtual clock.
-  WaitResult RunWhileWaiting(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
-  // The same, and if only the host can wake the caller, sleeps there until it does. `call(timeout_ns)` makes the call
-  // of the host that the client waits in: 0 is a look, negative means no limit. It returns 0 if the time ran out,
-  // otherwise what the client is to get. Virtual time follows the sleep; with other threads of the client about, which
-  // may give the model work and then sleep where nobody sees it, the thread looks up from the sleep every now and then.
+  // Runs the model while the calling thread waits for something of the host, and if only the host can wake it, sleeps
+  // there until it does. `call(timeout_ns)` makes the call of the host that the client waits in: 0 is a look, negative
+  // means no limit. It returns 0 if the time ran out, otherwise what the client is to get. Virtual time follows the
+  // sleep; with other threads of the client about, which may give the model work and then sleep where nobody sees it,
+  // the thread looks up from the sleep every now and then.
   //
   // Returns what `call` did, 0 if the deadline has passed, or -EINTR after InterruptCurrent().
   long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns);
@@ -240,11 +246,23 @@ class Machine {
   // runs meanwhile finds InsideModel(), and stays out.
   class Visit;
   task_struct& ThisTask();
-  void LosePower();
+  struct PowerCutEvent : Executor::Event {
+    Machine* machine = nullptr;
+    uint32_t tear_bytes = 0;
+  };
+  void LosePower(uint32_t tear_bytes = 0);
+  void LosePowerNext(uint32_t tear_bytes);
   void MakeNamespace();
   void DropKernelState();
   absl::Status MountOne(const SimfsMount& mount);
   task_struct* FindThisTask();
+  enum class WaitResult {
+    kReady,     // ready() is true
+    kTimedOut,  // the deadline has passed
+    kIdle,      // the model has nothing left to do before the deadline: only the host can wake the caller
+    kInterrupted,
+  };
+  // Never sleeps on the host with the virtual clock. Requires: inside.
   WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
   std::string FindStuck();
   void CountStepsFor(const FaultRule& rule);
@@ -264,6 +282,7 @@ class Machine {
   std::vector<SimfsMount> simfs_mounts_;
   std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
+  PowerCutEvent power_cut_;
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
   char* fork_canary_;                        // a page that the kernel clears in a child: non-zero in the parent

@@ -13,6 +13,7 @@
 #include "kernel_model/fs/file_table.h"
 #include "kernel_model/fs/namespace.h"
 #include "kernel_model/fs/simfs/simfs.h"
+#include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/machine.h"
 #include "kernel_model/model_files.h"
 #include "uapi/errno_name.h"
@@ -21,9 +22,6 @@ namespace aiolab {
 namespace {
 
 constexpr int kBlockMajor = 259;  // BLOCK_EXT_MAJOR, where NVMe disks are
-
-// Those of a machine that has just lost its power, in the order in which its disks forgot them.
-thread_local std::vector<bio*>* lost_bios = nullptr;
 
 mapping_limits LimitsOf(const SimDisk& disk) {
   const SimDiskParameters& parameters = disk.parameters();
@@ -65,7 +63,11 @@ absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   mkfs_options.disk_bytes = disk->size_bytes;
   mkfs_options.label = options.path;
   SimfsMount mount = {options, &AddDisk(*disk), options.device_node ? &AddDisk(*disk) : nullptr};
-  {
+  mount.disk->set_observer(options.observer);
+  if (options.contents != nullptr) {
+    mount.disk->Load(*options.contents);
+    mount.options.contents = nullptr;  // theirs to keep only until now
+  } else {
     Entry entry(*this, nullptr, /*cost_ns=*/0);
     std::string problem;
     if (const int error = simfs::mkfs(*mount.disk, mkfs_options, &problem); error != 0) {
@@ -102,23 +104,35 @@ absl::Status Machine::MountOne(const SimfsMount& mount) {
 }
 
 // In whatever context: nothing here sleeps.
-void Machine::LosePower() {
+void Machine::LosePower(uint32_t tear_bytes) {
   if (kernel_.power_off) return;
-  BUG_ON(host_files_ != nullptr);
   TRACE_EVENT("power_cut", {{"event", executor_.events_run()}});
   std::vector<bio*> lost;
-  lost_bios = &lost;
-  const DropBio keep = [](bio* dropped) { lost_bios->push_back(dropped); };
-  disk_->PowerCut(keep);
-  for (const std::unique_ptr<SimDisk>& disk : disks_) disk->PowerCut(keep);
-  lost_bios = nullptr;
-  // The rest of the kernel unwinds as if every device had gone away: who waits for a transfer is told, and gives up.
+  const auto keep = [&lost](bio* dropped) { lost.push_back(dropped); };
+  disk_->PowerCut(keep, tear_bytes);
+  for (const std::unique_ptr<SimDisk>& disk : disks_) disk->PowerCut(keep, tear_bytes);
   kernel_.power_off = true;
+  if (options_.on_power_cut) options_.on_power_cut();
+  BUG_ON(host_files_ != nullptr);
+  // The rest of the kernel unwinds as if every device had gone away: who waits for a transfer is told, and gives up.
   for (bio* const bio : lost) {
     bio->bi_status = -EIO;
     bio->bi_end_io(bio);
   }
+  release_all_held();
   for (const auto& [tid, task] : tasks_) executor_.Wake(task->sleeper);
+}
+
+void Machine::LosePowerNext(uint32_t tear_bytes) {
+  if (Executor::armed(power_cut_)) return;
+  power_cut_.machine = this;
+  power_cut_.tear_bytes = tear_bytes;
+  power_cut_.run = [](Executor::Event& event) {
+    auto& cut = static_cast<PowerCutEvent&>(event);
+    ScopedCurrent in_interrupt(cut.machine->kernel_.irq);
+    cut.machine->LosePower(cut.tear_bytes);
+  };
+  executor_.At(power_cut_, executor_.NowNs());
 }
 
 void Machine::PowerCut() {
@@ -140,7 +154,9 @@ void Machine::DropKernelState() {
   // Bios under way would call back into what is about to go.
   while (executor_.has_events()) executor_.AdvanceTo(executor_.NextEventNs());
   DropRequests(mm_);
+  // What a rule said that no device ever ends.
   disk_->ForgetRequests(bio_put);
+  for (const std::unique_ptr<SimDisk>& disk : disks_) disk->ForgetRequests(bio_put);
   files_.reset();
   fs_.reset();
   // Files that went have left work behind: blocks to free, for one.

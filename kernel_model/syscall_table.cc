@@ -112,13 +112,6 @@ constexpr std::array<signed char, kNumbersMax> kByNumber = [] {
   return index;
 }();
 
-// What a client sees of an interrupted call. The kernel would start some of them again; see DIFFERENCES.md.
-long WithoutRestart(long result) {
-  const bool restarts = result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND ||
-                        result == -ERESTART_RESTARTBLOCK;
-  return restarts ? -EINTR : result;
-}
-
 }  // namespace
 
 const SyscallEntry* FindSyscall(long nr) {

@@ -6,10 +6,8 @@ set -euo pipefail
 packages=(
   # The build.
   bazel-bootstrap g++ libabsl-dev libaio-dev libbenchmark-dev libgmock-dev libgtest-dev nlohmann-json3-dev
-  # Counts the tests in .ci/run.
-  python3
-  # Programs that the tests run as clients.
-  fio qemu-utils stress-ng sysbench
+  # Programs that the tests run as clients; python3 counts the tests in .ci/run, too.
+  fio python3 qemu-utils sqlite3 stress-ng sysbench
 )
 
 fail() {

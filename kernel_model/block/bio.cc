@@ -1,9 +1,12 @@
 #include "kernel_model/block/bio.h"
 
+#include <errno.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "kernel_model/block/blkdev.h"
+#include "kernel_model/kernel/wait.h"
 
 namespace aiolab {
 namespace {
@@ -13,6 +16,25 @@ void SplitEndIo(bio* piece) {
   if (whole->bi_status == 0) whole->bi_status = piece->bi_status;
   bio_put(piece);
   bio_endio(whole);
+}
+
+struct bio_waiter {
+  wait_queue_head ended;
+  bool done = false;
+  bool abandoned = false;  // its task has been told that this never ends, and the device may still end it
+  int status = 0;
+};
+
+void WaitEndIo(bio* bio) {
+  auto* const waiter = static_cast<bio_waiter*>(bio->bi_private);
+  waiter->status = bio->bi_status;
+  waiter->done = true;
+  bio_put(bio);
+  if (waiter->abandoned) {
+    delete waiter;
+  } else {
+    wake_up_all(waiter->ended);
+  }
 }
 
 }  // namespace
@@ -44,6 +66,17 @@ void bio_put(bio* bio) {
   bio->bi_next = nullptr;
   bio->__bi_remaining = 1;
   bio->bi_bdev->idle_bios.emplace_back(bio);
+}
+
+int submit_bio_wait(bio* bio) {
+  auto waiter = std::make_unique<bio_waiter>();
+  bio->bi_private = waiter.get();
+  bio->bi_end_io = WaitEndIo;
+  submit_bio(bio);
+  wait_event(waiter->ended, [&waiter] { return waiter->done; });
+  if (waiter->done) return waiter->status;
+  waiter.release()->abandoned = true;
+  return -EIO;
 }
 
 void bio_endio(bio* bio) {

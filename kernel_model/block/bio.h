@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
 #include "kernel_model/kernel/list.h"
 
 namespace aiolab {
@@ -92,11 +93,14 @@ void bio_put(bio* bio);
 // REQ_ATOMIC, on a bio that is too large for one request. REQ_OP_FLUSH means an empty write with REQ_PREFLUSH.
 void submit_bio(bio* bio);
 
+// The same, and the current task sleeps until it has ended: 0 or -errno. Puts it. bi_private and bi_end_io are its own.
+int submit_bio_wait(bio* bio);
+
 // The device is done with it, or nobody will do it: bi_status says which.
 void bio_endio(bio* bio);
 
 // Takes a bio out of its owner's hands without ending it: bi_end_io is not called. For requests that are forgotten.
-using DropBio = void (*)(bio* bio);
+using DropBio = absl::FunctionRef<void(bio* bio)>;
 // Puts `dropped`; of a split bio, the whole when its last piece is dropped.
 void bio_drop(bio* dropped, DropBio drop);
 

@@ -18,7 +18,8 @@ constexpr int64_t kQueueFullNs = 200'000;
 struct faulted_bio : held_back {
   void let_go() override {
     bio* const mine = held;
-    const int status = error;
+    // Whatever it waited for, after a power cut there is no device to go to.
+    const int status = current_kernel().power_off ? -EIO : error;
     delete this;
     if (status != 0) {
       mine->bi_status = status;

@@ -41,9 +41,8 @@ void blk_mq_put_driver_tag(request* rq);
 void blk_mq_add_to_requeue_list(request* rq, bool at_head);
 void blk_mq_run_hw_queue(request_queue& q, bool async);
 
-// Traces, by the kernel's tracepoint names.
+// A trace, by the kernel's tracepoint name.
 void TraceBio(absl::string_view event, const bio& bio);
-void TraceRequest(absl::string_view event, const request& rq);
 
 }  // namespace aiolab
 

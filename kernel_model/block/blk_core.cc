@@ -84,23 +84,4 @@ void blk_flush_plug(task_struct& task, bool from_schedule) {
 
 void blk_schedule_flush_plug(task_struct& task) { blk_flush_plug(task, /*from_schedule=*/true); }
 
-int blkdev_issue_flush(block_device& bdev) {
-  struct Flush {
-    wait_queue_head wait;
-    bool done = false;
-    int status = 0;
-  } flush;
-  bio* const bio = bio_alloc(bdev, REQ_OP_WRITE | REQ_PREFLUSH, 0, 0);
-  bio->bi_private = &flush;
-  bio->bi_end_io = [](struct bio* ended) {
-    auto& state = *static_cast<Flush*>(ended->bi_private);
-    state.done = true;
-    state.status = ended->bi_status;
-    bio_put(ended);
-    wake_up_all(state.wait);
-  };
-  submit_bio(bio);
-  return wait_event(flush.wait, [&flush] { return flush.done; }) == SleepResult::kDone ? flush.status : -EIO;
-}
-
 }  // namespace aiolab

@@ -1,7 +1,11 @@
 // PREFLUSH and FUA as steps: a flush, the data, another flush. Flushes that several requests wait for become one.
 //
 // Mirrors: block/blk-flush.c.
+#include <utility>
+
 #include "kernel_model/block/blk.h"
+#include "kernel_model/fs/fs.h"
+#include "uapi/errno_name.h"
 
 namespace aiolab {
 namespace {
@@ -114,6 +118,17 @@ void mq_flush_data_end_io(request* rq, int error) {
   if (q.elevator != nullptr) blk_mq_run_hw_queue(q, /*async=*/true);
 }
 
+// Of an fsync that nobody waits for any more, bi_private is null.
+void FsyncEndIo(bio* bio) {
+  auto* const state = static_cast<fsync_state*>(bio->bi_private);
+  const int status = bio->bi_status;
+  bio_put(bio);
+  if (state == nullptr) return;
+  state->error = status;
+  state->flushed = true;
+  wake_up_all(state->flush_done);
+}
+
 void InitFlush(request* rq) {
   rq->flush.seq = 0;
   rq->rq_flags |= RQF_FLUSH_SEQ;
@@ -144,6 +159,24 @@ bool blk_insert_flush(request* rq) {
       blk_flush_complete_seq(rq, REQ_FSEQ_ACTIONS & ~policy, 0);
       return true;
   }
+}
+
+int blkdev_issue_flush(block_device& bdev) { return submit_bio_wait(bio_alloc(bdev, REQ_OP_FLUSH | REQ_SYNC, 0, 0)); }
+
+int blkdev_issue_flush(block_device& bdev, std::shared_ptr<inode> node, fsync_state* state) {
+  bio* flush = nullptr;
+  if (!state->flush_started) {
+    state->flush_started = true;
+    flush = bio_alloc(bdev, REQ_OP_FLUSH | REQ_SYNC, 0, 0);
+    flush->bi_private = state;
+    flush->bi_inode = std::move(node);
+    flush->bi_end_io = FsyncEndIo;
+    submit_bio(flush);
+  }
+  const int error = wait_event_or_leave(state->flush_done, state->wait, [state] { return state->flushed; });
+  // Only who sleeps gets another one, and so has sent the flush in this call: the device may still end it.
+  if (error != 0 && error != -EIOCBRETRY) flush->bi_private = nullptr;
+  return error != 0 ? error : state->error;
 }
 
 void blk_flush_forget(request_queue& q) {

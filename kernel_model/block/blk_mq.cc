@@ -36,7 +36,7 @@ int TakeTag(blk_mq_tags& tags) {
 }
 
 // Requires: a tag is free.
-request* blk_mq_rq_ctx_init(request_queue& q, const bio& bio) {
+request* blk_mq_rq_ctx_init(request_queue& q) {
   blk_mq_tags& tags = TagsForRequests(q);
   const int tag = TakeTag(tags);
   std::unique_ptr<request>& slot = tags.static_rqs[static_cast<size_t>(tag)];
@@ -48,7 +48,6 @@ request* blk_mq_rq_ctx_init(request_queue& q, const bio& bio) {
   if (q.sched_tags != nullptr) {
     rq->internal_tag = tag;
     rq->rq_flags |= RQF_SCHED_TAGS;
-    if (!op_is_flush(bio.bi_opf)) rq->rq_flags |= RQF_USE_SCHED;
   } else {
     rq->tag = tag;
   }
@@ -160,7 +159,7 @@ void blk_add_rq_to_plug(blk_plug* plug, request* rq) {
 // The second half of blk_mq_submit_bio. Requires: a tag is free.
 void SubmitAsRequest(request_queue& q, bio* bio, blk_plug* plug) {
   TraceBio("block_getrq", *bio);
-  request* const rq = blk_mq_rq_ctx_init(q, *bio);
+  request* const rq = blk_mq_rq_ctx_init(q);
   blk_mq_bio_to_request(rq, bio);
   if (op_is_flush(bio->bi_opf) && blk_insert_flush(rq)) return;
   if (plug != nullptr) {

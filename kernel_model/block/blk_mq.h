@@ -25,7 +25,6 @@ inline constexpr int BLK_MQ_NO_TAG = -1;
 
 inline constexpr uint32_t RQF_FLUSH_SEQ = 1 << 0;   // in the flush machine: its end is a step, not the end
 inline constexpr uint32_t RQF_SCHED_TAGS = 1 << 1;  // has a scheduler tag, and a hardware tag only while dispatched
-inline constexpr uint32_t RQF_USE_SCHED = 1 << 2;   // passes the elevator
 
 using rq_end_io_fn = void (*)(request* rq, int error);
 
@@ -109,6 +108,9 @@ void blk_mq_submit_bio(request_queue& q, bio* bio);
 
 // The device has done `rq`: 0 or -errno, which every bio gets that has no error of its own.
 void blk_mq_end_request(request* rq, int error);
+
+// A trace, by the kernel's tracepoint name.
+void TraceRequest(absl::string_view event, const request& rq);
 
 void blk_mq_flush_plug_list(blk_plug* plug, bool from_schedule);
 

@@ -19,6 +19,7 @@
 
 namespace aiolab {
 
+struct fsync_state;
 struct request;
 struct request_queue;
 
@@ -75,8 +76,11 @@ void blk_flush_plug(task_struct& task, bool from_schedule = false);
 // The same from a task that is about to sleep.
 void blk_schedule_flush_plug(task_struct& task);
 
-// An empty flush, for which the current task sleeps. 0, or the device's error.
+// What ended before is durable when this returns 0. Sleeps. 0, or the device's error.
 int blkdev_issue_flush(block_device& bdev);
+// The same as the last step of an fsync, which may be a request: -EIOCBRETRY after putting state->wait on a wait queue,
+// then it is called again. `node` is kept until the flush has ended; may be null.
+int blkdev_issue_flush(block_device& bdev, std::shared_ptr<inode> node, fsync_state* state);
 
 }  // namespace aiolab
 

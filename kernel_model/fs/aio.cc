@@ -344,6 +344,7 @@ aio_kiocb* aio_get_req(kioctx* ctx, const char** why) {
   req->rw.ki_waits_for = nullptr;
   req->rw.ki_progress.holds_i_rwsem = false;
   req->rw.ki_progress.page = ~uint64_t{0};
+  req->rw.ki_progress.fault_asked_at = -1;
   req->rw.ki_progress.sync.reset();
   req->ki_nbytes = req->ki_iter.count = 0;
   req->rw.ki_id = ctx->mm->next_request_id++;
@@ -610,7 +611,7 @@ void aio_run_iocb(aio_kiocb* iocb) {
   const int64_t id = iocb->rw.ki_id;
   const int attempt = ++iocb->ki_attempts;
 
-  ssize_t ret = iocb->ki_retry(iocb);
+  const ssize_t ret = iocb->ki_retry(iocb);
   if (ret == -EIOCBQUEUED) {
     // From here on the request belongs to its completion, and may be gone.
     TRACE_EVENT("aio_run_iocb", {{"req", id}, {"attempt", attempt}, {"ret", ResultName(ret)}});
@@ -624,10 +625,7 @@ void aio_run_iocb(aio_kiocb* iocb) {
     return;
   }
   // The system call cannot be restarted: other requests of it may be under way.
-  if (ret == -ERESTARTSYS || ret == -ERESTARTNOINTR || ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK) {
-    ret = -EINTR;
-  }
-  iocb->rw.ki_complete(&iocb->rw, ret);
+  iocb->rw.ki_complete(&iocb->rw, WithoutRestart(ret));
 }
 
 // Runs what is on the run list now. True if more has come meanwhile.

@@ -120,6 +120,12 @@ bool fault_holds_completion(aio_fate* fate, kiocb* rw, const iov_iter* iter, io_
     event->res = static_cast<int64_t>(fate->asked_bytes);
   }
   if (fate->result.kind == FaultKind::kBitrot) FlipOneBit(*iter, event->res);
+  if (fate->result.kind == FaultKind::kPowerCut) {
+    rw->ki_waits_for = "the power that has gone";
+    hold_back(fate);
+    kernel.cut_power(static_cast<uint32_t>(fate->result.n));
+    return true;
+  }
   switch (fate->timing.kind) {
     case FaultKind::kDelay:
       rw->ki_waits_for = "the end of its delay";

@@ -59,7 +59,7 @@ ssize_t blkdev_read_iter(kiocb* iocb, iov_iter* to) {
 ssize_t blkdev_write_iter(kiocb* iocb, iov_iter* from) {
   const loff_t size = iocb->ki_filp->f_inode->i_size;
   if (from->count == 0) return 0;
-  if ((iocb->ki_flags & IOCB_APPEND) != 0 && from->done == 0) iocb->ki_pos = size;
+  iocb->ki_flags &= ~IOCB_APPEND;  // a device has no end that could move
   if (iocb->ki_pos >= size) return from->done == 0 ? -ENOSPC : 0;
   if ((iocb->ki_flags & (IOCB_NOWAIT | IOCB_DIRECT)) == IOCB_NOWAIT) return -EOPNOTSUPP;
   const auto left = static_cast<uint64_t>(size - iocb->ki_pos);
@@ -70,31 +70,11 @@ ssize_t blkdev_write_iter(kiocb* iocb, iov_iter* from) {
   return result;
 }
 
-void EndFlush(bio* bio) {
-  auto* const state = static_cast<fsync_state*>(bio->bi_private);
-  state->error = bio->bi_status;
-  state->flushed = true;
-  bio_put(bio);
-  wake_up_all(state->flush_done);
-}
-
 int blkdev_fsync(file* filp, int, fsync_state* state) {
   if (!state->flush_started) {
     if (const int error = file_write_and_wait_range(filp, 0, kLastPage, state); error != 0) return error;
-    state->flush_started = true;
-    bio* const bio = bio_alloc(BDEV_I(*filp).bdev, REQ_OP_FLUSH | REQ_SYNC, 0, 0);
-    bio->bi_private = state;
-    bio->bi_inode = filp->f_inode;
-    bio->bi_end_io = EndFlush;
-    submit_bio(bio);
   }
-  if (state->flushed) return state->error;
-  if (state->wait != nullptr) {
-    add_wait_queue(state->flush_done, state->wait);
-    return -EIOCBRETRY;
-  }
-  wait_event(state->flush_done, [state] { return state->flushed; });
-  return state->flushed ? state->error : -EIO;
+  return blkdev_issue_flush(BDEV_I(*filp).bdev, filp->f_inode, state);
 }
 
 // A device does not grow: behind its end is no position.
@@ -108,27 +88,10 @@ loff_t blkdev_llseek(file* filp, loff_t offset, int whence) {
 
 // One operation on a range, which the task sleeps for.
 int IssueAndWait(block_device& bdev, blk_opf_t opf, uint64_t start, uint64_t bytes) {
-  struct Waiter {
-    wait_queue_head ended;
-    bool done = false;
-    int status = 0;
-  };
   for (uint64_t at = start; at < start + bytes;) {
     const auto piece = static_cast<uint32_t>(std::min(start + bytes - at, kZeroBytesMax));
-    auto waiter = std::make_shared<Waiter>();
     bio* const bio = bio_alloc(bdev, opf | REQ_SYNC, at / SECTOR_SIZE, piece);
-    bio->bi_private = new std::shared_ptr<Waiter>(waiter);
-    bio->bi_end_io = [](struct bio* ended) {
-      const std::unique_ptr<std::shared_ptr<Waiter>> owned(static_cast<std::shared_ptr<Waiter>*>(ended->bi_private));
-      (*owned)->status = ended->bi_status;
-      (*owned)->done = true;
-      bio_put(ended);
-      wake_up_all((*owned)->ended);
-    };
-    submit_bio(bio);
-    wait_event(waiter->ended, [&waiter] { return waiter->done; });
-    if (!waiter->done) return -EIO;
-    if (waiter->status != 0) return waiter->status;
+    if (const int error = submit_bio_wait(bio); error != 0) return error;
     at += piece;
   }
   return 0;
@@ -211,6 +174,7 @@ constexpr file_operations def_blk_fops = {
     .llseek = blkdev_llseek,
     .open = generic_file_open,
     .ioctl = blkdev_ioctl,
+    .fadvise = generic_fadvise,
 };
 
 constexpr inode_operations kBlockDeviceInodeOperations = {

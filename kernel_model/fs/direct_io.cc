@@ -52,7 +52,9 @@ ssize_t blockdev_direct_IO(kiocb* iocb, iov_iter* iter, address_space& mapping) 
   const bool write = (iocb->ki_flags & IOCB_WRITE) != 0;
   if (!write && iocb->ki_pos >= a_ops.size(iocb->ki_filp)) return 0;
 
-  bio* const bio = bio_alloc(*current_kernel().disk, (write ? REQ_OP_WRITE : REQ_OP_READ) | REQ_SYNC,
+  blk_opf_t opf = (write ? REQ_OP_WRITE : REQ_OP_READ) | REQ_SYNC;
+  if ((iocb->ki_flags & IOCB_NOWAIT) != 0) opf |= REQ_NOWAIT;
+  bio* const bio = bio_alloc(*current_kernel().disk, opf,
                              mapping.first_sector + (static_cast<uint64_t>(iocb->ki_pos) >> SECTOR_SHIFT), iter->count);
   bio->bi_request = iocb->ki_id;
   bio->bi_end_io = DioEndIo;

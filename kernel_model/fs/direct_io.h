@@ -1,4 +1,5 @@
-// Requests that go past the page cache.
+// Requests that go past the page cache of files whose bytes live elsewhere (mm/filemap.h): a bio takes the device's
+// time, and the bytes move when it has ended. fs/iomap.h has the other kind, with bytes in the bios.
 //
 // Mirrors: fs/direct-io.c.
 #ifndef KERNEL_MODEL_FS_DIRECT_IO_H_

@@ -20,6 +20,10 @@ namespace aiolab {
 namespace {
 
 constexpr uint32_t EP_PRIVATE_BITS = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
+constexpr uint32_t EPOLLINOUT_BITS = EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
+// What may be asked for together with EPOLLEXCLUSIVE.
+constexpr uint32_t EPOLLEXCLUSIVE_OK_BITS =
+    EPOLLINOUT_BITS | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 // How deep sets may watch sets.
 constexpr int EP_MAX_NESTS = 4;
 constexpr int EP_MAX_EVENTS = std::numeric_limits<int>::max() / static_cast<int>(sizeof(epoll_event));
@@ -235,7 +239,10 @@ long sys_epoll_ctl(int epfd, int op, int fd, epoll_event* user_event) {
   if (!target) return -EBADF;
   if (target->f_op->poll == nullptr) return -EPERM;
   if (set.get() == target.get() || !is_file_epoll(*set.get())) return -EINVAL;
-  if ((event.events & EPOLLEXCLUSIVE) != 0 && op == EPOLL_CTL_MOD) return -EINVAL;
+  if ((event.events & EPOLLEXCLUSIVE) != 0) {
+    const bool adds = op == EPOLL_CTL_ADD && !is_file_epoll(*target.get());
+    if (!adds || (event.events & ~EPOLLEXCLUSIVE_OK_BITS) != 0) return -EINVAL;
+  }
 
   auto& ep = static_cast<eventpoll&>(*set.get());
   epitem* const epi = ep_find(ep, target.get(), fd);
@@ -248,7 +255,8 @@ long sys_epoll_ctl(int epfd, int op, int fd, epoll_event* user_event) {
       ep_remove(epi);
       return 0;
     case EPOLL_CTL_MOD:
-      return epi == nullptr ? -ENOENT : ep_modify(epi, event);
+      if (epi == nullptr) return -ENOENT;
+      return (epi->event.events & EPOLLEXCLUSIVE) != 0 ? -EINVAL : ep_modify(epi, event);
     default:
       return -EINVAL;
   }

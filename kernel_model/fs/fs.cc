@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "kernel_model/fs/locks.h"
 #include "kernel_model/kernel/fault_inject.h"
@@ -207,17 +209,32 @@ FaultPoint fault_point(const kiocb& iocb, size_t bytes) {
   return point;
 }
 
-int fault_page(const kiocb& iocb, size_t bytes) {
-  const auto in_page = static_cast<size_t>(iocb.ki_pos) % kPageSize;
-  return -ask_fault(FaultSite::kPage, kAllFaultKinds, fault_point(iocb, std::min(bytes, kPageSize - in_page))).error;
+int fault_page(kiocb* iocb, size_t bytes) {
+  if (std::exchange(iocb->ki_progress.fault_asked_at, iocb->ki_pos) == iocb->ki_pos) return 0;
+  const auto in_page = static_cast<size_t>(iocb->ki_pos) % kPageSize;
+  return -ask_fault(FaultSite::kPage, kAllFaultKinds, fault_point(*iocb, std::min(bytes, kPageSize - in_page))).error;
+}
+
+int fault_fsync(file* filp, fsync_state* state) {
+  FaultPoint point;
+  point.path = filp->f_name;
+  point.open = filp->f_id;
+  point.models = (filp->f_op->fop_flags & FOP_FAULT_MODELS) != 0;
+  const Fault fault = ask_fault(FaultSite::kFsync, kAllFaultKinds, point);
+  if (!fault) return 0;
+  if (fault.kind == FaultKind::kPowerCut) {
+    current_kernel().cut_power(static_cast<uint32_t>(fault.n));
+    return -EIO;
+  }
+  if (fault.what->model.empty()) return -fault.error;
+  state->fault_error = -fault.error;
+  state->fault_model = fault.what->model;
+  return 0;
 }
 
 int vfs_fsync(file* filp, int datasync, fsync_state* state) {
-  if (fault_armed(FaultSite::kFsync) && !state->flush_started) [[unlikely]] {
-    FaultPoint point;
-    point.path = filp->f_name;
-    point.open = filp->f_id;
-    if (const Fault fault = ask_fault(FaultSite::kFsync, kAllFaultKinds, point)) return -fault.error;
+  if (fault_armed(FaultSite::kFsync) && !std::exchange(state->fault_asked, true)) [[unlikely]] {
+    if (const int error = fault_fsync(filp, state); error != 0) return error;
   }
   return filp->f_op->fsync(filp, datasync, state);
 }
@@ -228,7 +245,8 @@ ssize_t generic_write_checks(kiocb* iocb, iov_iter* from) {
   const bool has_begun = from->segment != 0 || from->segment_offset != 0;
   if (!has_begun && (iocb->ki_flags & IOCB_APPEND) != 0) iocb->ki_pos = iocb->ki_filp->f_inode->i_size;
   const auto pos = static_cast<uint64_t>(iocb->ki_pos);
-  const uint64_t limit = FileSizeLimit();
+  const bool device = S_ISBLK(iocb->ki_filp->f_inode->i_mode);
+  const uint64_t limit = device ? RLIM_INFINITY : FileSizeLimit();
   const uint64_t room = std::min<uint64_t>(limit, MAX_LFS_FILESIZE);
   if (pos < room) return static_cast<ssize_t>(std::min<uint64_t>(from->count, room - pos));
   if (has_begun) return 0;

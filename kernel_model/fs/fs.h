@@ -108,6 +108,7 @@ struct kiocb_progress {
 
   bool holds_i_rwsem = false;         // and keeps it until the request is done
   uint64_t page = ~uint64_t{0};       // the one that it waited for
+  loff_t fault_asked_at = -1;         // the position at which the fault rules have been asked
   std::unique_ptr<fsync_state> sync;  // all bytes are written, and this makes them durable
 };
 
@@ -134,8 +135,9 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write);
 
 // A read or write at an occasion of the fault rules. Valid as long as `iocb` is.
 FaultPoint fault_point(const kiocb& iocb, size_t bytes);
-// 0, or the -errno with which a buffered request meets the page at its position.
-int fault_page(const kiocb& iocb, size_t bytes);
+// 0, or the -errno with which a buffered request meets the page at its position. Each page is one occasion of a
+// request, however often that comes back to it. `bytes`: how many it has left.
+int fault_page(kiocb* iocb, size_t bytes);
 
 struct poll_table_struct {
   // Called by ->poll for each wait queue that announces changes.
@@ -152,14 +154,19 @@ struct fsync_state {
   void Begin(wait_queue_entry* leave) {
     wait = leave;
     writeback_passes = 0;
-    flush_started = flushed = false;
-    error = 0;
+    fault_asked = flush_started = flushed = false;
+    error = fault_error = 0;
+    fault_model.clear();
     fs_step = 0;
   }
 
   wait_queue_entry* wait = nullptr;  // null: the caller may sleep
   int writeback_passes = 0;          // of file_write_and_wait_range
   wait_queue_head flush_done;
+  bool fault_asked = false;  // vfs_fsync's own
+  // A fault rule: the writes that this fsync begins fail so, and leave behind what that error model says.
+  int fault_error = 0;
+  std::string fault_model;
   bool flush_started = false;
   bool flushed = false;
   int error = 0;
@@ -185,6 +192,7 @@ struct file_ra_state {
 
 // fop_flags.
 inline constexpr unsigned FOP_BUFFER_WASYNC = 1 << 1;  // buffered writes take RWF_NOWAIT (xfs); else -EOPNOTSUPP (ext4)
+inline constexpr unsigned FOP_FAULT_MODELS = 1 << 6;   // knows fsync_state::fault_model
 inline constexpr unsigned FOP_DONTCACHE = 1 << 7;      // takes RWF_DONTCACHE
 
 // A null entry means unsupported, as in the kernel. Reads and writes return how many bytes they moved in this attempt,
@@ -216,8 +224,6 @@ struct file_operations {
   long (*ioctl)(file* filp, unsigned cmd, unsigned long arg) = nullptr;
   // POSIX_FADV_*: the advice is one that exists. Null: taken and ignored.
   int (*fadvise)(file* filp, loff_t offset, loff_t len, int advice) = nullptr;
-  // SYNC_FILE_RANGE_*, from `offset` to `endbyte` inclusive. Null: nothing is cached.
-  int (*sync_file_range)(file* filp, loff_t offset, loff_t endbyte, unsigned flags) = nullptr;
 };
 
 // Which fields of an iattr count.
@@ -418,6 +424,8 @@ inline __poll_t vfs_poll(file* filp, poll_table_struct* pt);
 // DEFAULT_POLLMASK: a file without ->poll is always ready.
 inline constexpr __poll_t DEFAULT_POLLMASK = 0x1 | 0x4 | 0x40 | 0x100;
 
+// 0, or the -errno with which a fault rule ends the fsync that begins; what `state` says of faults may change.
+int fault_fsync(file* filp, fsync_state* state);
 // Calls ->fsync, unless a fault rule makes it fail. Requires: the file has one.
 int vfs_fsync(file* filp, int datasync, fsync_state* state);
 

@@ -10,10 +10,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "kernel_model/block/bio.h"
+#include "kernel_model/block/blkdev.h"
 #include "kernel_model/fs/direct_io.h"
 #include "kernel_model/fs/mpage.h"
 #include "uapi/aio_abi.h"
@@ -87,19 +88,18 @@ int HostRwFlags(const kiocb& iocb) {
   return flags;
 }
 
-ssize_t HostRw(long nr, kiocb* iocb, iov_iter* iter, size_t n, loff_t pos) {
+ssize_t HostRw(long nr, kiocb* iocb, iov_iter* iter, size_t n, loff_t pos, int flags) {
   const absl::InlinedVector<iovec, 4> segments = iov_iter_next(*iter, n);
-  const int flags = nr == __NR_pwritev2 ? HostRwFlags(*iocb) : 0;
   const long moved = RawSyscall(nr, Host(iocb->ki_filp).host_fd, segments.data(), segments.size(), pos, 0, flags);
   if (moved > 0) iov_iter_advance(iter, static_cast<size_t>(moved));
   return moved;
 }
 
 ssize_t HostReadRange(kiocb* iocb, iov_iter* iter, size_t n) {
-  return HostRw(__NR_preadv2, iocb, iter, n, iocb->ki_pos);
+  return HostRw(__NR_preadv2, iocb, iter, n, iocb->ki_pos, /*flags=*/0);
 }
 ssize_t HostWriteRange(kiocb* iocb, iov_iter* iter, size_t n) {
-  return HostRw(__NR_pwritev2, iocb, iter, n, iocb->ki_pos);
+  return HostRw(__NR_pwritev2, iocb, iter, n, iocb->ki_pos, HostRwFlags(*iocb));
 }
 
 loff_t HostSize(file* filp) {
@@ -124,32 +124,10 @@ ssize_t HostWriteIter(kiocb* iocb, iov_iter* iter) {
   return filemap_write(iocb, iter, Inode(iocb->ki_filp).mapping);
 }
 
-void FlushEndIo(bio* bio) {
-  auto* const state = static_cast<fsync_state*>(bio->bi_private);
-  state->flushed = true;
-  state->error = bio->bi_status;
-  bio_put(bio);
-  wake_up_all(state->flush_done);
-}
-
 // The device's flush takes the model's time; the real one follows when that is over.
 int HostFsync(file* filp, int datasync, fsync_state* state) {
   const HostFile& host = Host(filp);
-  if (!state->flush_started) {
-    state->flush_started = true;
-    bio* const flush = bio_alloc(*host.kernel->disk, REQ_OP_FLUSH | REQ_SYNC, 0, 0);
-    flush->bi_private = state;  // the request's, or the caller's
-    flush->bi_end_io = FlushEndIo;
-    submit_bio(flush);
-  }
-  if (!state->flushed) {
-    if (state->wait != nullptr) {
-      add_wait_queue(state->flush_done, state->wait);
-      return -EIOCBRETRY;
-    }
-    if (wait_event(state->flush_done, [state] { return state->flushed; }) != SleepResult::kDone) return -EIO;
-  }
-  if (state->error != 0) return state->error;
+  if (const int error = blkdev_issue_flush(*host.kernel->disk, nullptr, state); error != 0) return error;
   return static_cast<int>(RawSyscall(datasync != 0 ? __NR_fdatasync : __NR_fsync, host.host_fd));
 }
 
@@ -178,12 +156,23 @@ void WatchFor(HostFile& host, short events) {
 // A file without pages: ready or not.
 ssize_t StreamIter(kiocb* iocb, iov_iter* iter, long nr, short wanted) {
   HostFile& host = Host(iocb->ki_filp);
+  const bool writes = nr == __NR_pwritev2;
+  const bool may_wait = (iocb->ki_filp->f_flags & O_NONBLOCK) == 0 && (iocb->ki_flags & IOCB_NOWAIT) == 0;
+  // A file that is ready may yet have no room for all of a write, and who sleeps on the host keeps everybody out here.
+  // Before Linux 6.4 a pipe cannot be told not to sleep, but one that is ready has room for PIPE_BUF bytes.
+  const bool takes_nowait = (iocb->ki_filp->f_mode & FMODE_NOWAIT) != 0;
+  const bool in_pieces = writes && may_wait && !takes_nowait && S_ISFIFO(iocb->ki_filp->f_inode->i_mode);
+  const int flags = (writes ? HostRwFlags(*iocb) : 0) | (takes_nowait ? RWF_NOWAIT : 0);
   for (;;) {
     if (HostPoll(host.host_fd, wanted) != 0) {
       const loff_t pos = (iocb->ki_filp->f_mode & FMODE_PREAD) != 0 ? iocb->ki_pos : -1;
-      return HostRw(nr, iocb, iter, iter->count, pos);
+      const size_t most = in_pieces ? std::min<size_t>(iter->count, PIPE_BUF) : iter->count;
+      const ssize_t moved = HostRw(nr, iocb, iter, most, pos, flags);
+      const bool is_over = moved != -EAGAIN && !(writes && moved > 0 && iter->count > 0);
+      if (is_over || !may_wait) return moved;
+      continue;
     }
-    if ((iocb->ki_filp->f_flags & O_NONBLOCK) != 0 || (iocb->ki_flags & IOCB_NOWAIT) != 0) return -EAGAIN;
+    if (!may_wait) return -EAGAIN;
     WatchFor(host, wanted);
     if (iocb->ki_wait != nullptr) {
       iocb->ki_waits_for = nullptr;  // something outside the model
@@ -383,6 +372,21 @@ std::vector<int> HostFiles::WillCloseRange(unsigned first, unsigned last) {
   std::vector<int> kept;
   std::copy_if(duplicates_->begin(), duplicates_->end(), std::back_inserter(kept), in_range);
   return kept;
+}
+
+// Mirrors: generic_fadvise. No page is ever dirty here.
+bool HostFiles::AdviseDontNeed(int fd, loff_t offset, loff_t len) {
+  struct stat status;
+  if (offset < 0 || len < 0 || RawSyscall(__NR_fstat, fd, &status) < 0) return false;
+  const auto found = inodes_.find({status.st_dev, status.st_ino});
+  if (found == inodes_.end()) return false;
+  loff_t end;
+  if (len == 0 || __builtin_add_overflow(offset, len, &end)) end = std::numeric_limits<loff_t>::max();
+  // A page of which only a part is not needed stays, but for the last one of the file.
+  const uint64_t first = (static_cast<uint64_t>(offset) + kPageSize - 1) >> kPageShift;
+  const uint64_t behind = (static_cast<uint64_t>(end) + (end == status.st_size ? kPageSize - 1 : 0)) >> kPageShift;
+  if (first < behind) invalidate_mapping_pages(found->second->mapping, first, behind - 1);
+  return true;
 }
 
 void HostFiles::DropCaches() {

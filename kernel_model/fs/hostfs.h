@@ -40,6 +40,9 @@ class HostFiles : public files_struct {
   // The same for all from `first` to `last`. Returns the duplicates among them, in ascending order.
   std::vector<int> WillCloseRange(unsigned first, unsigned last);
 
+  // POSIX_FADV_DONTNEED for `fd`; a `len` of 0 is the rest of the file. False if the model knows nothing of that file:
+  // then the advice is the host's.
+  bool AdviseDontNeed(int fd, loff_t offset, loff_t len);
   // Every cached page of every file is forgotten.
   void DropCaches();
 

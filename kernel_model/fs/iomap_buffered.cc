@@ -126,7 +126,12 @@ uint64_t iomap_writepages(address_space& mapping, uint64_t first, uint64_t last,
       bio->bi_private = reinterpret_cast<void*>(static_cast<uintptr_t>(end));
       bio->bi_end_io = WriteEndIo;
       TRACE_EVENT("writeback_pages", {{"ino", node.i_ino}, {"index", run.first}, {"nr", run.nr}, {"bio", bio->bi_id}});
-      submit_bio(bio);
+      if (mapping.write_fault != 0) [[unlikely]] {
+        bio->bi_status = mapping.write_fault;
+        bio_endio(bio);
+      } else {
+        submit_bio(bio);
+      }
     }
     started += run.nr;
     first = run.first + run.nr;

@@ -122,7 +122,7 @@ ssize_t iomap_dio_complete(iomap_dio& dio, wait_queue_entry* leave) {
   if (dio.step == iomap_dio::kSync && result > 0 && dio.need_sync) {
     file* const filp = dio.iocb->ki_filp;
     const int datasync = (dio.iocb->ki_flags & IOCB_SYNC) == 0 ? 1 : 0;
-    const int error = filp->f_op->fsync == nullptr ? -EINVAL : filp->f_op->fsync(filp, datasync, &dio.sync);
+    const int error = filp->f_op->fsync == nullptr ? -EINVAL : vfs_fsync(filp, datasync, &dio.sync);
     if (error == -EIOCBRETRY) return error;
     SetError(dio, error);
   }

@@ -63,14 +63,6 @@ std::shared_ptr<inode> Take(simple_dir& dir, absl::string_view name) {
 
 bool simple_empty(inode& dir) { return DirOf(dir).entries.empty(); }
 
-ssize_t generic_read_dir(file*, char*, size_t, loff_t*) { return -EISDIR; }
-
-loff_t offset_dir_llseek(file* filp, loff_t offset, int whence) {
-  if (whence == SEEK_CUR) offset += filp->f_pos;
-  if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0) return -EINVAL;
-  return filp->f_pos = offset;
-}
-
 int offset_readdir(file* filp, dir_context* ctx) {
   simple_dir& dir = DirOf(*filp->f_inode);
   for (const char* name : {".", ".."}) {
@@ -93,6 +85,14 @@ int offset_readdir(file* filp, dir_context* ctx) {
 }
 
 }  // namespace
+
+ssize_t generic_read_dir(file*, char*, size_t, loff_t*) { return -EISDIR; }
+
+loff_t offset_dir_llseek(file* filp, loff_t offset, int whence) {
+  if (whence == SEEK_CUR) offset += filp->f_pos;
+  if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0) return -EINVAL;
+  return filp->f_pos = offset;
+}
 
 const file_operations simple_dir_operations = {
     .name = "directory",

@@ -29,6 +29,10 @@ struct simple_dir : inode {
 
 extern const file_operations simple_dir_operations;
 
+// Entries of file_operations for directories of any kind. A position means nothing but to iterate().
+ssize_t generic_read_dir(file* filp, char* buf, size_t count, loff_t* ppos);
+loff_t offset_dir_llseek(file* filp, loff_t offset, int whence);
+
 std::shared_ptr<simple_dir> simple_new_dir(super_block& sb, uint64_t ino, mode_t mode, const inode_operations& i_op);
 std::shared_ptr<inode> simple_new_symlink(super_block& sb, uint64_t ino, absl::string_view target);
 

@@ -10,7 +10,8 @@ constexpr unsigned kSectorsPerPageShift = kPageShift - SECTOR_SHIFT;
 // The bio's reference to the inode keeps the mapping.
 void mpage_read_end_io(bio* bio) {
   auto& mapping = *static_cast<address_space*>(bio->bi_private);
-  folio_end_read(mapping, (bio->bi_sector - mapping.first_sector) >> kSectorsPerPageShift, bio->bi_size >> kPageShift);
+  folio_end_read(mapping, (bio->bi_sector - mapping.first_sector) >> kSectorsPerPageShift, bio->bi_size >> kPageShift,
+                 bio->bi_status == 0);
   bio_put(bio);
 }
 

@@ -1,4 +1,5 @@
-// Page cache reads as bios.
+// Page cache reads as bios, for files whose bytes live elsewhere (mm/filemap.h): a bio takes the device's time and
+// carries no memory. fs/iomap.h has the other kind.
 //
 // Mirrors: fs/mpage.c.
 #ifndef KERNEL_MODEL_FS_MPAGE_H_

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
@@ -196,12 +197,21 @@ void pipe_release(file* filp) {
   wake_up_all(pipe.wr_wait, POLLOUT | POLLWRNORM | POLLERR | POLLHUP);
 }
 
+long pipe_ioctl(file* filp, unsigned cmd, unsigned long arg) {
+  if (cmd != FIONREAD) return -ENOTTY;
+  pipe_inode_info& pipe = PipeOf(filp);
+  int bytes = 0;
+  for (unsigned at = pipe.tail; at != pipe.head; ++at) bytes += static_cast<int>(pipe.slot(at).len);
+  return put_user(bytes, reinterpret_cast<int*>(arg));
+}
+
 constexpr file_operations pipefifo_fops = {
     .name = "pipe",
     .read_iter = pipe_read,
     .write_iter = pipe_write,
     .poll = pipe_poll,
     .release = pipe_release,
+    .ioctl = pipe_ioctl,
 };
 
 file* NewEnd(std::shared_ptr<inode> pipe, fmode_t mode, unsigned flags) {

@@ -10,12 +10,24 @@
 #include "kernel_model/fs/namespace.h"
 #include "kernel_model/fs/syscalls.h"
 #include "kernel_model/kernel/sched.h"
+#include "kernel_model/mm/filemap.h"
 
 namespace aiolab {
 namespace {
 
 int sync_filesystem(super_block& sb) {
   return sb.s_op != nullptr && sb.s_op->sync_fs != nullptr ? sb.s_op->sync_fs(sb, /*wait=*/1) : 0;
+}
+
+// Pages [first, last]. The metadata that lead to them are not written.
+//
+// Mirrors: sync_file_range.
+int SyncRange(file* filp, uint64_t first, uint64_t last, unsigned flags) {
+  if ((flags & SYNC_FILE_RANGE_WAIT_BEFORE) != 0) {
+    if (const int error = file_fdatawait_range(filp, first, last); error != 0) return error;
+  }
+  if ((flags & SYNC_FILE_RANGE_WRITE) != 0) filemap_fdatawrite(*filp->f_inode->i_mapping, first, last);
+  return (flags & SYNC_FILE_RANGE_WAIT_AFTER) != 0 ? file_fdatawait_range(filp, first, last) : 0;
 }
 
 }  // namespace
@@ -42,9 +54,11 @@ long sys_sync_file_range(int fd, loff_t offset, loff_t nbytes, unsigned flags) {
   if (__builtin_add_overflow(offset, nbytes, &end)) return -EINVAL;
   const mode_t mode = filp->f_inode->i_mode;
   if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode)) return -ESPIPE;
-  if (filp->f_op->sync_file_range == nullptr) return 0;
+  if (filp->f_inode->i_mapping == nullptr) return 0;
   // No length means up to the end of the file.
-  return filp->f_op->sync_file_range(filp.get(), offset, nbytes == 0 ? MAX_LFS_FILESIZE : end - 1, flags);
+  if (nbytes == 0) end = MAX_LFS_FILESIZE;
+  return SyncRange(filp.get(), static_cast<uint64_t>(offset) >> kPageShift,
+                   static_cast<uint64_t>(end - 1) >> kPageShift, flags);
 }
 
 }  // namespace aiolab

@@ -110,6 +110,10 @@ int count_held(const kernel_state& kernel, absl::string_view tag) {
   return count;
 }
 
+void release_all_held() {
+  ReleaseWhere([](const held_back&) { return true; });
+}
+
 void release_overtaken(int64_t ctx) {
   ReleaseWhere([ctx](const held_back& held) { return held.overtakers == ctx; });
 }

@@ -63,6 +63,8 @@ void hold_back(held_back* held);
 int release_held(absl::string_view tag);
 // How many are held under `tag`.
 int count_held(const kernel_state& kernel, absl::string_view tag);
+// The power has gone: everything goes on to its end.
+void release_all_held();
 // A completion of context `ctx` has come: what waits to be overtaken by it follows.
 void release_overtaken(int64_t ctx);
 

@@ -38,8 +38,4 @@ void up_read(rw_semaphore& sem) {
   if (--sem.readers == 0) wake_up_all(sem.wait);
 }
 
-bool rwsem_is_locked(const rw_semaphore& sem) {
-  return sem.forks == current_kernel().forks && (sem.owner != nullptr || sem.readers > 0);
-}
-
 }  // namespace aiolab

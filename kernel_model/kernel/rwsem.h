@@ -25,7 +25,6 @@ bool down_write_trylock(rw_semaphore& sem, const void* owner);
 bool down_read_trylock(rw_semaphore& sem);
 void up_write(rw_semaphore& sem, const void* owner);
 void up_read(rw_semaphore& sem);
-bool rwsem_is_locked(const rw_semaphore& sem);
 
 }  // namespace aiolab
 

@@ -98,6 +98,9 @@ struct kernel_state {
   // There was a power cut: devices fail everything, interruptible sleeps end, and what is left of the kernel only
   // unwinds.
   bool power_off = false;
+  // A fault rule cuts the power: it goes as the next thing that happens, so that nobody is in the middle of something.
+  // `tear_bytes` as in SimDisk::PowerCut. Set by the machine.
+  std::function<void(uint32_t tear_bytes)> cut_power;
   int forks = 0;  // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;

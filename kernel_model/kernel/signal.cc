@@ -5,6 +5,7 @@
 #include "kernel_model/kernel/sched.h"
 #include "kernel_model/mm/uaccess.h"
 #include "uapi/aio_abi.h"
+#include "uapi/errno_name.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab {
@@ -75,6 +76,18 @@ bool ScopedSigmask::interrupted() const { return was_pending_ || current().sigpe
 
 void send_sig(int signo) {
   if (current().host_tid != 0) signals_to_deliver |= BitOf(signo);
+}
+
+long WithoutRestart(long result) {
+  switch (result) {
+    case -ERESTARTSYS:
+    case -ERESTARTNOINTR:
+    case -ERESTARTNOHAND:
+    case -ERESTART_RESTARTBLOCK:
+      return -EINTR;
+    default:
+      return result;
+  }
 }
 
 void deliver_signals() {

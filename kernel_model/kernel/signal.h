@@ -51,6 +51,10 @@ class ScopedSigmask {
 // Mirrors: send_sig.
 void send_sig(int signo);
 
+// What a client sees of a call that was interrupted: -EINTR for the errors by which the kernel asks for another start,
+// `result` else. The kernel would start some calls again; see DIFFERENCES.md.
+long WithoutRestart(long result);
+
 // Hands the calling thread the signals that send_sig() kept for it. Requires: outside the model.
 void deliver_signals();
 

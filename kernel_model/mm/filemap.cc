@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/kernel/sched.h"
@@ -15,6 +16,7 @@ namespace aiolab {
 // One page of a file, without its bytes.
 struct page_state {
   bool uptodate = false;
+  bool error = false;  // its last read has failed
   // Being read, if it is this process's kernel_state::forks: a read under way at a fork does not end in the child.
   int reading_forks = -1;
   wait_queue_head wait;  // woken when it has become uptodate
@@ -70,21 +72,30 @@ void StartReading(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t 
     page_state& page = GetState(mapping, end);
     if (BeingRead(page)) break;
     page.reading_forks = current_kernel().forks;
+    page.error = false;
   }
   if (end > first) mapping.readahead(iocb, mapping, first, end - first);
 }
 
-// Lets the request wait until the page is there. 0 if it is now; -EIOCBRETRY if the request must leave; -EINTR and the
-// like if the sleep failed.
+// Lets the request wait until the page is there, or its read has failed. 0 if that is so now; -EIOCBRETRY if the
+// request must leave; -EINTR and the like if the sleep failed.
 int WaitForPage(kiocb* iocb, address_space& mapping, uint64_t index) {
   page_state& page = GetState(mapping, index);
+  iocb->ki_progress.page = index;
   if (iocb->ki_wait != nullptr) {
     iocb->ki_waits_for = "a page of its file";
     add_wait_queue(page.wait, iocb->ki_wait);
     return -EIOCBRETRY;
   }
-  const SleepResult slept = wait_event(page.wait, [&page] { return page.uptodate; });
+  const SleepResult slept = wait_event(page.wait, [&page] { return page.uptodate || !BeingRead(page); });
   return slept == SleepResult::kDone ? 0 : -EIO;
+}
+
+// Whether the read of the page that this request waited for has failed. It is told once.
+bool ReadHasFailed(kiocb* iocb, address_space& mapping, uint64_t index) {
+  if (std::exchange(iocb->ki_progress.page, ~uint64_t{0}) != index) return false;
+  const page_state& page = GetState(mapping, index);
+  return page.error && !page.uptodate && !BeingRead(page);
 }
 
 enum class Direction { kRead, kWrite };
@@ -102,7 +113,7 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
         n = std::min<uint64_t>(n, static_cast<uint64_t>(size - iocb->ki_pos));
       }
       n = std::min<uint64_t>(n, kPageSize - static_cast<uint64_t>(iocb->ki_pos) % kPageSize);
-      if (const int error = fault_page(*iocb, n); error != 0) return moved > 0 ? moved : error;
+      if (const int error = fault_page(iocb, n); error != 0) return moved > 0 ? moved : error;
     }
     const uint64_t first = static_cast<uint64_t>(iocb->ki_pos) >> kPageShift;
     uint64_t last = (static_cast<uint64_t>(iocb->ki_pos) + n - 1) >> kPageShift;
@@ -114,8 +125,11 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
         if (iocb->ki_pos >= size) break;
         last = std::min(last, (static_cast<uint64_t>(size) - 1) >> kPageShift);
       }
-      if ((iocb->ki_flags & IOCB_NOWAIT) != 0) return moved > 0 ? moved : -EAGAIN;
-      StartReading(iocb, mapping, first, last);
+      if (ReadHasFailed(iocb, mapping, first)) return moved > 0 ? moved : -EIO;
+      const bool may_not_wait = (iocb->ki_flags & IOCB_NOWAIT) != 0;
+      // A read that may not wait for its pages has them read all the same: the next one finds them.
+      if (!may_not_wait || direction == Direction::kRead) StartReading(iocb, mapping, first, last);
+      if (may_not_wait) return moved > 0 ? moved : -EAGAIN;
       const int error = WaitForPage(iocb, mapping, first);
       if (error == -EIOCBRETRY) return error;
       if (error != 0) return moved > 0 ? moved : error;
@@ -148,22 +162,23 @@ ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping) {
   return MoveRanges(iocb, iter, mapping, Direction::kWrite);
 }
 
-void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr) {
+void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr, bool success) {
   for (uint64_t index = first; index < first + nr; ++index) {
     page_state& page = GetState(mapping, index);
     page.reading_forks = -1;
-    page.uptodate = true;
+    page.uptodate = success;
+    page.error = !success;
   }
   for (uint64_t index = first; index < first + nr; ++index) wake_up_all(GetState(mapping, index).wait);
 }
 
-void invalidate_mapping_pages(address_space& mapping) {
-  invalidate_inode_pages2_range(mapping, 0, std::numeric_limits<uint64_t>::max());
-  absl::erase_if(mapping.i_page_states, [&mapping](auto& entry) {
+void invalidate_mapping_pages(address_space& mapping, uint64_t first, uint64_t last) {
+  invalidate_inode_pages2_range(mapping, first, last);
+  absl::erase_if(mapping.i_page_states, [&mapping, first, last](auto& entry) {
     page_state& page = *entry.second;
-    if (BeingRead(page) || waitqueue_active(page.wait)) return false;
+    if (entry.first < first || entry.first > last || BeingRead(page) || waitqueue_active(page.wait)) return false;
     if (mapping.free_page_states.size() < kFreePageStatesMax) {
-      page.uptodate = false;
+      page.uptodate = page.error = false;
       page.reading_forks = -1;
       mapping.free_page_states.push_back(std::move(entry.second));
     }

@@ -9,11 +9,16 @@
 //
 // Nothing but what says so sleeps.
 //
-// Mirrors: include/linux/pagemap.h, mm/filemap.c, mm/truncate.c.
+// The first kind is not the second with less in it: hostfs has no bytes of its own to keep (preadv2 moves them straight
+// between the client and the host's file), and knows of a file no more than its fd tells, so it has neither blocks nor
+// a size to go by. Of tmpfs, whose bytes are never elsewhere, only a machine that retries asks which pages "are there".
+//
+// Mirrors: include/linux/pagemap.h, mm/filemap.c, mm/truncate.c, mm/fadvise.c.
 #ifndef KERNEL_MODEL_MM_FILEMAP_H_
 #define KERNEL_MODEL_MM_FILEMAP_H_
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -124,6 +129,7 @@ struct address_space {
   // Woken when pages of this file have left writeback, whatever became of them.
   wait_queue_head writeback_wait;
   errseq_t wb_err = 0;
+  int write_fault = 0;          // -errno with which a fault rule ends the writes of pages that begin now
   list_head io_list;            // in vm_state::dirty, while there are dirty pages
   int64_t dirtied_when_ns = 0;  // since when there are
   list_head mapping_list;       // in vm_state::mappings
@@ -141,6 +147,9 @@ ssize_t generic_file_write_iter(kiocb* iocb, iov_iter* from);
 
 // For file_operations::open: what reads and writes need to know of a new file. `filp` refers to `node` already.
 int generic_file_open(inode& node, file* filp);
+
+// For file_operations::fadvise. Sleeps as filemap_fdatawrite does. 0 or -EINVAL.
+int generic_fadvise(file* filp, loff_t offset, loff_t len, int advice);
 
 // The inode lock for a request. 0, -EIOCBRETRY or -EAGAIN as above. Kept until inode_unlock; a retried request that has
 // it already gets 0.
@@ -169,6 +178,8 @@ bool filemap_range_has_page(const address_space& mapping, uint64_t first, uint64
 int filemap_write_and_wait_range(address_space& mapping, uint64_t first, uint64_t last, fsync_state* state);
 // The same for fsync: 0, -EIOCBRETRY, or the error that this file has to be told of, once.
 int file_write_and_wait_range(file* filp, uint64_t first, uint64_t last, fsync_state* state);
+// Sleeps until no page of [first, last] is under writeback. 0, or the error that this file has to be told of, once.
+int file_fdatawait_range(file* filp, uint64_t first, uint64_t last);
 // The error of writing back since the file was told last, or 0; it has been told then.
 int file_check_and_advance_wb_err(file* filp);
 errseq_t filemap_sample_wb_err(const address_space& mapping);
@@ -191,9 +202,10 @@ int truncate_inode_pages_range(address_space& mapping, uint64_t first, uint64_t 
 // Removes the clean, idle pages of [first, last]. 0, or -EBUSY if some page could not go.
 int invalidate_inode_pages2_range(address_space& mapping, uint64_t first, uint64_t last);
 
-// Forgets every page that nobody waits for, so that the next request finds them absent. For both kinds of files; dirty
-// pages stay.
-void invalidate_mapping_pages(address_space& mapping);
+// Forgets the pages of [first, last] that nobody waits for, so that the next request finds them absent. For both kinds
+// of files; dirty pages stay.
+void invalidate_mapping_pages(address_space& mapping, uint64_t first = 0,
+                              uint64_t last = std::numeric_limits<uint64_t>::max());
 
 // ---- Files whose bytes live elsewhere
 
@@ -206,8 +218,8 @@ void invalidate_mapping_pages(address_space& mapping);
 ssize_t filemap_read(kiocb* iocb, iov_iter* iter, address_space& mapping);
 ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping);
 
-// `nr` pages from `first` have come: whoever waits for one is woken.
-void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr);
+// `nr` pages from `first` have come, or cannot be read: whoever waits for one is woken, and told.
+void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr, bool success);
 
 }  // namespace aiolab
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "kernel_model/kernel/fault_inject.h"
 #include "kernel_model/mm/folio.h"
 #include "uapi/errno_name.h"
 
@@ -75,6 +76,10 @@ ssize_t filemap_read_pages(kiocb* iocb, iov_iter* to, address_space& mapping) {
   while (to->count > 0 && iocb->ki_pos < node.i_size) {
     const uint64_t index = IndexOf(iocb->ki_pos);
     const loff_t end = std::min<uint64_t>(node.i_size, static_cast<uint64_t>(iocb->ki_pos) + to->count);
+    if (fault_armed(FaultSite::kPage)) [[unlikely]] {
+      error = fault_page(iocb, end - iocb->ki_pos);
+      if (error != 0) break;
+    }
     folio* page = nullptr;
     error = GetUptodateFolio(iocb, mapping, index, IndexOf(end - 1) - index + 1, &page);
     if (error != 0) break;
@@ -182,6 +187,9 @@ int WriteOnePage(kiocb* iocb, iov_iter* from, address_space& mapping, size_t all
 int generic_perform_write(kiocb* iocb, iov_iter* from, address_space& mapping, size_t allowed) {
   while (allowed > 0) {
     if (const int error = balance_dirty_pages_ratelimited(mapping, iocb); error != 0) return error;
+    if (fault_armed(FaultSite::kPage)) [[unlikely]] {
+      if (const int error = fault_page(iocb, allowed); error != 0) return error;
+    }
     const size_t left = from->count;
     const int error = WriteOnePage(iocb, from, mapping, allowed);
     if (error != 0) return error;
@@ -209,7 +217,7 @@ ssize_t generic_write_sync(kiocb* iocb, iov_iter* from) {
   file* const filp = iocb->ki_filp;
   iocb->ki_waits_for = "its bytes to be on the device";
   const int datasync = (iocb->ki_flags & IOCB_SYNC) == 0 ? 1 : 0;
-  const int error = filp->f_op->fsync == nullptr ? -EINVAL : filp->f_op->fsync(filp, datasync, sync.get());
+  const int error = filp->f_op->fsync == nullptr ? -EINVAL : vfs_fsync(filp, datasync, sync.get());
   if (error == -EIOCBRETRY) return error;
   sync.reset();
   // Bytes of which it is not known whether they will last do not count.

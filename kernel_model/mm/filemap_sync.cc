@@ -57,6 +57,14 @@ int file_write_and_wait_range(file* filp, uint64_t first, uint64_t last, fsync_s
   return error != 0 ? error : told;
 }
 
+int file_fdatawait_range(file* filp, uint64_t first, uint64_t last) {
+  address_space& mapping = *filp->f_inode->i_mapping;
+  const auto over = [&] { return !filemap_range_has_writeback(mapping, first, last); };
+  const int error = wait_event_or_leave(mapping.writeback_wait, nullptr, over);
+  const int told = file_check_and_advance_wb_err(filp);
+  return error != 0 ? error : told;
+}
+
 int file_check_and_advance_wb_err(file* filp) {
   return errseq_check_and_advance(&filp->f_inode->i_mapping->wb_err, &filp->f_wb_err);
 }

@@ -69,6 +69,8 @@ int folio_wait_writeback(folio* page, kiocb* iocb);
 // the page with the mark.
 void page_cache_sync_ra(address_space& mapping, kiocb* iocb, uint64_t index, uint64_t req_count);
 void page_cache_async_ra(address_space& mapping, kiocb* iocb, folio* marked, uint64_t req_count);
+// Asks for what is absent of `nr` pages from `first`, as far as the file goes, but for no more than a large window.
+void force_page_cache_readahead(const file& filp, uint64_t first, uint64_t nr);
 // Asks for one absent or stale page.
 void filemap_read_folio(address_space& mapping, kiocb* iocb, uint64_t index);
 

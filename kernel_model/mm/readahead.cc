@@ -102,6 +102,11 @@ void page_cache_sync_ra(address_space& mapping, kiocb* iocb, uint64_t index, uin
   do_page_cache_ra(mapping, iocb, ra.start, ra.size, ra.async_size);
 }
 
+void force_page_cache_readahead(const file& filp, uint64_t first, uint64_t nr) {
+  kiocb iocb;  // of nobody
+  do_page_cache_ra(*filp.f_inode->i_mapping, &iocb, first, std::min(nr, LargestWindow(filp.f_ra, nr)), 0);
+}
+
 void page_cache_async_ra(address_space& mapping, kiocb* iocb, folio* marked, uint64_t req_count) {
   file_ra_state& ra = iocb->ki_filp->f_ra;
   if (ra.ra_pages == 0 || marked->writeback) return;

@@ -316,6 +316,4 @@ std::unique_ptr<super_block> MakeTmpfs(const shmem_backing& backing, uint64_t si
   return sb;
 }
 
-address_space& shmem_mapping(inode& node) { return SHMEM_I(node).mapping; }
-
 }  // namespace aiolab

@@ -26,9 +26,6 @@ struct shmem_backing {
 inline constexpr uint64_t kTmpfsBytes = uint64_t{4} << 30;
 std::unique_ptr<super_block> MakeTmpfs(const shmem_backing& backing, uint64_t size_bytes = kTmpfsBytes);
 
-// The pages of a regular file of such a tmpfs.
-address_space& shmem_mapping(inode& node);
-
 }  // namespace aiolab
 
 #endif  // KERNEL_MODEL_MM_SHMEM_H_

@@ -32,7 +32,10 @@ std::string LintCell(const FaultStep& step) {
   const std::vector<std::string> words = FaultWordsAt(step.site);
   const FaultCell* const cell = FindFaultCell(step.site, word);
   if (cell == nullptr) {
-    if (words.empty()) return absl::StrCat("nothing goes wrong at ", where, " yet; device faults are those of bio");
+    if (step.what.kind == FaultKind::kReboot) {
+      return "no rule boots a machine, as its client would have gone with the power; cut that by powercut, and call "
+             "Machine::Reboot() from outside";
+    }
     const std::string nearest = NearestWord(word, words);
     return absl::StrCat(word, " makes no sense at ", where,
                         nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"), "; there it can be ",
@@ -73,8 +76,11 @@ uint32_t OpsOf(const FaultWhat& what) {
 }
 
 std::string LintOps(const FaultStep& step) {
-  if (step.filter.ops == 0 || step.site != FaultSite::kComplete) return "";
-  const uint32_t possible = OpsOf(step.what);
+  const bool device = step.site == FaultSite::kDevice;
+  if (step.filter.ops == 0 || (step.site != FaultSite::kComplete && !device)) return "";
+  uint32_t possible = OpsOf(step.what);
+  if (device && step.what.kind == FaultKind::kLost) possible |= kFsyncs;
+  if (device && step.what.kind == FaultKind::kErrno) possible &= ~kFsyncs;
   if (possible == 0 || (possible & step.filter.ops) != 0) return "";
   const absl::string_view ops = possible == kReads               ? "reads"
                                 : possible == kWrites            ? "writes"
@@ -163,6 +169,23 @@ FaultMistake LintFaultStep(const FaultStep& step, uint32_t filters, const FaultS
 
 std::string UnreleasedFaultTag(const std::vector<FaultRule>& rules) {
   return FirstNotIn(Tags(rules, FaultKind::kHold), Tags(rules, FaultKind::kRelease));
+}
+
+std::string FaultRuleForSimfs(const std::vector<FaultRule>& rules) {
+  for (const FaultRule& rule : rules) {
+    for (const FaultStep& step : rule.steps) {
+      if (step.what.kind == FaultKind::kPowerCut || !step.what.model.empty()) return rule.text;
+    }
+  }
+  return "";
+}
+
+bool HasFaultRuleAt(const std::vector<FaultRule>& rules, FaultSite site) {
+  return std::any_of(rules.begin(), rules.end(), [site](const FaultRule& rule) {
+    if (rule.steps.empty()) return !FaultsToPlace(site, rule.any_class).empty();
+    return std::any_of(rule.steps.begin(), rule.steps.end(),
+                       [site](const FaultStep& step) { return step.site == site; });
+  });
 }
 
 std::string UnheldFaultTag(const std::vector<FaultRule>& rules) {

@@ -430,7 +430,7 @@ class Parser {
     bool has_argument = false;
     for (const Argument& argument : Arguments()) {
       if (ParseTimes(argument.text, &what.burst)) continue;
-      if (has_argument || !SetArgument(argument.text, word, what)) {
+      if (has_argument || !SetArgument(argument.text, what)) {
         return Fail(argument.place,
                     absl::StrCat("'", argument.text, "' is not what ", word, " takes: ", FaultArgumentHelp(what.kind)));
       }
@@ -444,10 +444,9 @@ class Parser {
     what.text = std::string(absl::StripAsciiWhitespace(text_.substr(place, at_ - place)));
   }
 
-  bool SetArgument(absl::string_view text, absl::string_view, FaultWhat& what) {
+  static bool SetArgument(absl::string_view text, FaultWhat& what) {
     switch (what.kind) {
       case FaultKind::kShort:
-        return ParseFaultSize(text, &what.n) && what.n > 0;
       case FaultKind::kMisdirected:
         return ParseFaultSize(text, &what.n) && what.n > 0;
       case FaultKind::kDelay:
@@ -457,9 +456,9 @@ class Parser {
       case FaultKind::kHold:
       case FaultKind::kRelease:
         what.tag = std::string(text);
-        return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-          return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
-        });
+        return IsFaultTag(text);
+      case FaultKind::kPowerCut:
+        return ParseFaultTear(text, &what.n);
       case FaultKind::kErrno:
         if (!absl::ConsumePrefix(&text, "model=")) return false;
         what.model = std::string(text);

@@ -21,16 +21,54 @@ bool Overlaps(int64_t off, uint64_t size, int64_t first, int64_t last) {
   return off <= last && end >= first;
 }
 
-bool Matches(const FaultFilter& filter, const FaultPoint& point) {
+bool HasFilter(const FaultFilter& filter) {
+  return filter.ops != 0 || filter.fd >= 0 || filter.open != 0 || filter.ctx != 0 || filter.rwf != 0 ||
+         filter.has_off || filter.size_first != 0 || filter.size_last != std::numeric_limits<uint64_t>::max() ||
+         !filter.path.empty() || !filter.task.empty();
+}
+
+// All but the globs.
+bool NumbersMatch(const FaultFilter& filter, const FaultPoint& point) {
   if (filter.ops != 0 && (point.op >= 32 || (filter.ops >> point.op & 1) == 0)) return false;
   if (filter.fd >= 0 && filter.fd != point.fd) return false;
   if (filter.open != 0 && filter.open != point.open) return false;
   if (filter.ctx != 0 && filter.ctx != point.ctx) return false;
   if ((filter.rwf & point.rwf) != filter.rwf) return false;
   if (filter.has_off && !Overlaps(point.off, point.size, filter.off_first, filter.off_last)) return false;
-  if (point.size < filter.size_first || point.size > filter.size_last) return false;
-  if (!filter.path.empty() && !FaultGlobMatches(filter.path, point.path)) return false;
-  return filter.task.empty() || FaultGlobMatches(filter.task, point.task);
+  return point.size >= filter.size_first && point.size <= filter.size_last;
+}
+
+// A glob's last answer. A file and a task keep their names, and most occasions are the last one's.
+class GlobMemory {
+ public:
+  bool Matches(absl::string_view pattern, absl::string_view text, int64_t owner) {
+    if (pattern.empty()) return true;
+    if (text.data() == data_ && text.size() == size_ && owner == owner_) return answer_;
+    data_ = text.data();
+    size_ = text.size();
+    owner_ = owner;
+    return answer_ = FaultGlobMatches(pattern, text);
+  }
+
+ private:
+  const char* data_ = nullptr;
+  size_t size_ = 0;
+  int64_t owner_ = -1;
+  bool answer_ = false;
+};
+
+bool IsFaultFsync(uint16_t op) { return op == IOCB_CMD_FSYNC || op == IOCB_CMD_FDSYNC; }
+
+// "fault/any/submit", as the Chooser knows them.
+const std::array<std::string, kFaultSites>& AnySiteNames() {
+  static const auto& names = *new std::array<std::string, kFaultSites>([] {
+    std::array<std::string, kFaultSites> made;
+    for (const FaultSiteEntry& entry : FaultSites()) {
+      made[static_cast<size_t>(entry.site)] = absl::StrCat("fault/any/", entry.name);
+    }
+    return made;
+  }());
+  return names;
 }
 
 // Errors of a file that takes no more bytes: a read never meets them.
@@ -38,7 +76,7 @@ bool OnlyForWrites(int error) { return error == ENOSPC || error == EDQUOT || err
 
 // Whether `what` can happen to this very request or call.
 bool Fits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
-  const bool transfer = site == FaultSite::kComplete;
+  const bool transfer = site == FaultSite::kComplete || site == FaultSite::kDevice;
   switch (what.kind) {
     case FaultKind::kShort:
       if (transfer && !IsFaultRead(point.op) && !IsFaultWrite(point.op)) return false;
@@ -50,8 +88,9 @@ bool Fits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
       if ((site == FaultSite::kSubmitOne || site == FaultSite::kSubmit) && what.error == EAGAIN) return point.others;
       // A wait is interrupted where it begins, and the call ends with another error before that.
       if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) return point.waits == (what.error == EINTR);
+      if (!what.model.empty()) return point.models;
       return !transfer || what.illegal || !OnlyForWrites(what.error) || IsFaultWrite(point.op) ||
-             point.op == IOCB_CMD_FSYNC || point.op == IOCB_CMD_FDSYNC;
+             (site == FaultSite::kComplete && IsFaultFsync(point.op));
     case FaultKind::kNowaitBlock:
       return (point.rwf & RWF_NOWAIT) != 0;
     case FaultKind::kReorder:
@@ -59,6 +98,7 @@ bool Fits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
     case FaultKind::kTorn:
       return IsFaultWrite(point.op) && point.size > kSectorSize;
     case FaultKind::kLost:
+      if (site == FaultSite::kDevice && IsFaultFsync(point.op)) return true;
       return !transfer || (IsFaultWrite(point.op) && point.size > 0);
     case FaultKind::kMisdirected:
       return IsFaultWrite(point.op) || IsFaultRead(point.op);
@@ -98,7 +138,7 @@ absl::string_view WhyNot(const FaultStep& step) {
 struct FaultEngine::Installed {
   int id = 0;
   FaultRule rule;
-  std::string choice_site;  // "fault/submit", as the Chooser knows it
+  std::string choice_site;  // "fault/submit", as the Chooser knows it; of an `any` there is one for each place
   size_t step = 0;          // of the chain
   bool over = false;        // a chain or an `any` that has nothing left to do
 
@@ -106,18 +146,29 @@ struct FaultEngine::Installed {
   uint64_t hits = 0;       // in all
   int64_t first_ns = -1;
   int64_t last_ns = -1;
+  void NoteHit(int64_t now_ns) {
+    if (first_ns < 0) first_ns = now_ns;
+    last_ns = now_ns;
+  }
   uint64_t near_misses = 0;  // that matched the filter, but to which it cannot happen
   // Of the current step.
   uint64_t matched = 0;
   uint64_t fired = 0;  // bursts begun
   uint64_t burst_left = 0;
   int64_t spike_until_ns = 0;
+  GlobMemory path, task;
 
   struct BadSector {
     int64_t open;
     int64_t sector;
   };
   std::vector<BadSector> bad_sectors;
+  bool TouchesBadSector(const FaultPoint& point) const {
+    return std::any_of(bad_sectors.begin(), bad_sectors.end(), [&point](const BadSector& bad) {
+      const int64_t first = bad.sector * static_cast<int64_t>(kSectorSize);
+      return bad.open == point.open && Overlaps(point.off, point.size, first, first + kSectorSize - 1);
+    });
+  }
 };
 
 FaultEngine::FaultEngine(Chooser& chooser) : chooser_(chooser) {}
@@ -141,21 +192,23 @@ void FaultEngine::Remove(int rule) {
 void FaultEngine::Reindex() {
   armed_ = 0;
   for (auto& list : by_site_) list.clear();
-  const auto put = [this](FaultSite site, Installed* rule) {
-    by_site_[static_cast<size_t>(site)].push_back(rule);
+  const auto put = [this](FaultSite site, const Slot& slot) {
+    by_site_[static_cast<size_t>(site)].push_back(slot);
     armed_ |= uint32_t{1} << static_cast<int>(site);
   };
   for (const auto& installed : rules_) {
     Installed& rule = *installed;
     if (rule.over) continue;
     if (!rule.rule.steps.empty()) {
-      const FaultSite site = rule.rule.steps[rule.step].site;
-      rule.choice_site = absl::StrCat("fault/", FaultSiteInfo(site).name);
-      put(site, &rule);
+      const FaultStep& step = rule.rule.steps[rule.step];
+      rule.choice_site = absl::StrCat("fault/", FaultSiteInfo(step.site).name);
+      rule.path = rule.task = GlobMemory();
+      put(step.site, {FaultKindBit(step.what.kind), HasFilter(step.filter), &step, &rule});
       continue;
     }
     for (const FaultSiteEntry& entry : FaultSites()) {
-      if (!FaultsToPlace(entry.site, rule.rule.any_class).empty()) put(entry.site, &rule);
+      if (!FaultsToPlace(entry.site, rule.rule.any_class).empty())
+        put(entry.site, {kAllFaultKinds, false, nullptr, &rule});
     }
   }
 }
@@ -193,23 +246,22 @@ bool FaultEngine::IsDue(Installed& rule, const FaultStep& step, int64_t now_ns, 
   return false;
 }
 
-void FaultEngine::Strike(Installed& rule, const FaultWhat& what, FaultSite site, const FaultPoint& point,
-                         int64_t now_ns, Fault* fault) {
-  if (rule.hits++ == 0) rule.first_ns = now_ns;
-  rule.last_ns = now_ns;
+void FaultEngine::Strike(Installed& rule, const FaultWhat& what, absl::string_view choice_site, FaultSite site,
+                         const FaultPoint& point, Fault* fault) {
+  ++rule.hits;
   fault->kind = what.kind;
   fault->error = what.error;
   fault->n = what.n;
   fault->what = &what;
   fault->rule = rule.rule.text;
   fault->hit = rule.hits;
-  if (what.kind == FaultKind::kDelay) fault->delay_ns = DrawDelayNs(what.delay, rule.choice_site);
+  if (what.kind == FaultKind::kDelay) fault->delay_ns = DrawDelayNs(what.delay, choice_site);
   if (what.kind == FaultKind::kSpike) fault->until_ns = rule.spike_until_ns;
   if (what.kind == FaultKind::kQueueFull || what.kind == FaultKind::kNowaitBlock) fault->error = EAGAIN;
   if (what.kind == FaultKind::kBadSector) fault->error = EIO;
   if (what.kind == FaultKind::kShort || what.kind == FaultKind::kTorn) {
-    const bool whole_sectors =
-        site == FaultSite::kComplete && (point.direct || what.kind == FaultKind::kTorn) && point.size > kSectorSize;
+    const bool transfer = site == FaultSite::kComplete || site == FaultSite::kDevice;
+    const bool whole_sectors = transfer && (point.direct || what.kind == FaultKind::kTorn) && point.size > kSectorSize;
     const uint64_t unit = whole_sectors ? kSectorSize : 1;
     if (what.n == 0) {
       const uint64_t quantile = chooser_.Choose(Choice::kFault, kQuantiles, "fault/how-short");
@@ -221,8 +273,7 @@ void FaultEngine::Strike(Installed& rule, const FaultWhat& what, FaultSite site,
   }
 }
 
-bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
-                         Fault* fault) {
+bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, Fault* fault) {
   const FaultWhat* candidates[8];
   uint32_t count = 0;
   for (const FaultWhat& what : FaultsToPlace(site, rule.rule.any_class)) {
@@ -231,58 +282,68 @@ bool FaultEngine::AskAny(Installed& rule, FaultSite site, FaultKinds kinds, cons
   }
   if (count == 0) return false;
   ++rule.occasions;
-  rule.choice_site = absl::StrCat("fault/any/", FaultSiteInfo(site).name);
-  const uint32_t answer = chooser_.Choose(Choice::kPlace, count + 1, rule.choice_site);
+  const std::string& choice_site = AnySiteNames()[static_cast<size_t>(site)];
+  const uint32_t answer = chooser_.Choose(Choice::kPlace, count + 1, choice_site);
   if (answer == 0) return false;
-  Strike(rule, *candidates[answer - 1], site, point, now_ns, fault);
+  Strike(rule, *candidates[answer - 1], choice_site, site, point, fault);
   rule.over = rule.hits >= rule.rule.any_times;
+  return true;
+}
+
+// True if the rule is not the same any more: it is over, or at its next step.
+bool FaultEngine::AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
+                          uint64_t trace_step, Fault* fault) {
+  Installed& rule = *slot.rule;
+  if (slot.step == nullptr) return !*fault && !rule.over && AskAny(rule, site, kinds, point, fault) && rule.over;
+  const FaultStep& step = *slot.step;
+  if (slot.filtered) {
+    if (!NumbersMatch(step.filter, point)) return false;
+    if (!rule.path.Matches(step.filter.path, point.path, point.open)) return false;
+    if (!rule.task.Matches(step.filter.task, point.task, 0)) return false;
+  }
+  if (!Fits(step.what, site, point)) {
+    ++rule.near_misses;
+    return false;
+  }
+  const bool stays_bad = !rule.bad_sectors.empty() && rule.TouchesBadSector(point);
+  const bool in_spike = step.what.kind == FaultKind::kSpike && now_ns < rule.spike_until_ns;
+  ++rule.matched;
+  ++rule.occasions;
+  if (*fault) return false;
+  // Of the request's sectors the first that the filter means.
+  const int64_t sector = std::max(point.off, step.filter.off_first) / static_cast<int64_t>(kSectorSize);
+  if (!stays_bad && !in_spike) {
+    if (!IsDue(rule, step, now_ns, trace_step)) return false;
+    if (rule.burst_left == 0) {
+      ++rule.fired;
+      rule.burst_left = step.what.burst;
+    }
+    --rule.burst_left;
+    if (step.what.kind == FaultKind::kSpike) {
+      rule.spike_until_ns = now_ns + DrawDelayNs(step.what.delay, rule.choice_site);
+    }
+    // A device remembers its own.
+    if (step.what.kind == FaultKind::kBadSector && site == FaultSite::kComplete) {
+      rule.bad_sectors.push_back({point.open, sector});
+    }
+  }
+  Strike(rule, step.what, rule.choice_site, site, point, fault);
+  if (step.what.kind == FaultKind::kBadSector) fault->n = static_cast<uint64_t>(sector);
+  const bool step_done = rule.burst_left == 0 && rule.fired >= std::max<uint64_t>(step.when.times_max, 1);
+  if (!step_done || rule.step + 1 == rule.rule.steps.size()) return false;
+  ++rule.step;
+  rule.matched = rule.fired = 0;
   return true;
 }
 
 Fault FaultEngine::Ask(FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns, uint64_t trace_step) {
   Fault fault;
   bool changed = false;
-  for (Installed* const installed : by_site_[static_cast<size_t>(site)]) {
-    Installed& rule = *installed;
-    if (rule.rule.steps.empty()) {
-      if (!fault && !rule.over && AskAny(rule, site, kinds, point, now_ns, &fault)) changed = rule.over;
-      continue;
-    }
-    const FaultStep& step = rule.rule.steps[rule.step];
-    if ((FaultKindBit(step.what.kind) & kinds) == 0 || !Matches(step.filter, point)) continue;
-    if (!Fits(step.what, site, point)) {
-      ++rule.near_misses;
-      continue;
-    }
-    const auto touches = [&point](const Installed::BadSector& bad) {
-      const int64_t first = bad.sector * static_cast<int64_t>(kSectorSize);
-      return bad.open == point.open && Overlaps(point.off, point.size, first, first + kSectorSize - 1);
-    };
-    const bool stays_bad = std::any_of(rule.bad_sectors.begin(), rule.bad_sectors.end(), touches);
-    const bool in_spike = step.what.kind == FaultKind::kSpike && now_ns < rule.spike_until_ns;
-    ++rule.matched;
-    ++rule.occasions;
-    if (fault) continue;
-    if (!stays_bad && !in_spike) {
-      if (!IsDue(rule, step, now_ns, trace_step)) continue;
-      if (rule.burst_left == 0) {
-        ++rule.fired;
-        rule.burst_left = step.what.burst;
-      }
-      --rule.burst_left;
-      if (step.what.kind == FaultKind::kSpike)
-        rule.spike_until_ns = now_ns + DrawDelayNs(step.what.delay, rule.choice_site);
-      if (step.what.kind == FaultKind::kBadSector) {
-        rule.bad_sectors.push_back({point.open, point.off / static_cast<int64_t>(kSectorSize)});
-      }
-    }
-    Strike(rule, step.what, site, point, now_ns, &fault);
-    const bool step_done = rule.burst_left == 0 && rule.fired >= std::max<uint64_t>(step.when.times_max, 1);
-    if (step_done && rule.step + 1 < rule.rule.steps.size()) {
-      ++rule.step;
-      rule.matched = rule.fired = 0;
-      changed = true;
-    }
+  for (const Slot& slot : by_site_[static_cast<size_t>(site)]) {
+    if ((slot.kinds & kinds) == 0) continue;
+    const bool struck = static_cast<bool>(fault);
+    changed |= AskSlot(slot, site, kinds, point, now_ns, trace_step, &fault);
+    if (fault && !struck) slot.rule->NoteHit(now_ns);
   }
   if (changed) Reindex();
   return fault;

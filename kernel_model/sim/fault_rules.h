@@ -94,6 +94,7 @@ struct FaultPoint {
   bool direct = false;  // O_DIRECT: whole sectors only
   bool others = false;  // another request of the context is in flight; at submission, or has not been reaped
   bool waits = true;    // at getevents: the call has to wait, so a signal can end it
+  bool models = false;  // at fsync: the file's file system knows what a failure leaves behind
 };
 
 struct FaultFilter {
@@ -128,8 +129,10 @@ struct FaultDelay {
 
 struct FaultWhat {
   FaultKind kind = FaultKind::kNone;
-  int error = 0;         // of kErrno
-  uint64_t n = 0;        // of kShort, 0: the Chooser says; of kMisdirected, how far
+  int error = 0;  // of kErrno
+  // Of kShort, 0: the Chooser says; of kMisdirected, how far; of kPowerCut, what a cut leaves whole, 0: the disk says.
+  // Bytes.
+  uint64_t n = 0;
   FaultDelay delay;      // of kDelay and kSpike
   std::string tag;       // of kHold and kRelease
   std::string model;     // of an fsync's errno: what the failure leaves behind
@@ -156,8 +159,9 @@ struct FaultRule {
 // What strikes at one occasion.
 struct Fault {
   FaultKind kind = FaultKind::kNone;
-  int error = 0;         // positive, as in errno
-  uint64_t n = 0;        // of kShort: what is left of the occasion's size, at least 1
+  int error = 0;  // positive, as in errno
+  // Of kShort and kTorn: what is left of the occasion's size, at least 1; of kBadSector, which one; else FaultWhat's.
+  uint64_t n = 0;
   int64_t delay_ns = 0;  // of kDelay
   int64_t until_ns = 0;  // of kSpike
   const FaultWhat* what = nullptr;
@@ -206,17 +210,26 @@ class FaultEngine {
 
  private:
   struct Installed;
+  // A rule at one place, with what every occasion looks at first.
+  struct Slot {
+    FaultKinds kinds;       // that it may strike with
+    bool filtered;          // it has a filter
+    const FaultStep* step;  // null: an `any`
+    Installed* rule;
+  };
   void Reindex();
+  bool AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
+               uint64_t trace_step, Fault* fault);
   bool IsDue(Installed& rule, const FaultStep& step, int64_t now_ns, uint64_t trace_step);
-  bool AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns, Fault* fault);
-  void Strike(Installed& rule, const FaultWhat& what, FaultSite site, const FaultPoint& point, int64_t now_ns,
-              Fault* fault);
+  bool AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, Fault* fault);
+  void Strike(Installed& rule, const FaultWhat& what, absl::string_view choice_site, FaultSite site,
+              const FaultPoint& point, Fault* fault);
 
   Chooser& chooser_;
   uint32_t armed_ = 0;
   int next_id_ = 0;
   std::vector<std::unique_ptr<Installed>> rules_;
-  std::array<std::vector<Installed*>, kFaultSites> by_site_;
+  std::array<std::vector<Slot>, kFaultSites> by_site_;
 };
 
 // Whether `pattern` fits all of `text`: * is any characters, also none and also slashes; ? is one.

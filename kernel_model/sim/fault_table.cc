@@ -31,7 +31,8 @@ constexpr FaultSiteEntry kSites[] = {
      "a bio is sent to its device; off and size are of the device, in bytes"},
     {FaultSite::kRequest, "request", kFaultFilterOp | kFaultFilterRange | kFaultFilterSize,
      "a request waits for a place in the device's queue"},
-    {FaultSite::kDevice, "device", kFaultFilterOp | kFaultFilterRange | kFaultFilterSize, "the device does its work"},
+    {FaultSite::kDevice, "device", kFaultFilterOp | kFaultFilterRange | kFaultFilterSize,
+     "a request reaches its device; off and size are of the device, in bytes"},
     {FaultSite::kFsync, "fsync", kFaultFilterTask | kFaultFilterFile, "an fsync, by io_submit or by system call"},
     {FaultSite::kSlab, "slab", kFaultFilterTask, "the kernel takes memory for itself"},
     {FaultSite::kRingMapping, "ring_mapping", kFaultFilterTask, "io_setup maps the ring"},
@@ -53,6 +54,8 @@ constexpr absl::string_view kSlowCall = "the call takes longer";
 constexpr absl::string_view kReleases = "lets go of what hold(tag) holds";
 constexpr absl::string_view kNoKernel = "an error that no kernel returns here";
 constexpr absl::string_view kDeviceError = "the device or the file system fails";
+constexpr absl::string_view kPowerGoes =
+    "the power goes: of what is not durable the Chooser says what is left, in pieces of tear=BYTES";
 
 constexpr FaultCell kCells[] = {
     {FaultSite::kSetup, "eagain", kHard, "eagain", "aio-max-nr is reached"},
@@ -134,6 +137,7 @@ constexpr FaultCell kCells[] = {
     {FaultSite::kComplete, "misdirected", kHard, "", "the bytes go to, or come from, another place of the file"},
     {FaultSite::kComplete, "bitrot", kHard, "", "one bit of what was read is wrong"},
     {FaultSite::kComplete, "never", kHard, "", "the request never completes"},
+    {FaultSite::kComplete, "powercut", kHard, "", kPowerGoes},
     {FaultSite::kComplete, "duplicate", kIllegal, "duplicate", "the event comes twice"},
     {FaultSite::kComplete, "illegal:errno", kIllegal, "", kNoKernel},
 
@@ -150,9 +154,33 @@ constexpr FaultCell kCells[] = {
     {FaultSite::kRequest, "queue-full", kBenign, "queue-full",
      "no request is free: -EAGAIN for RWF_NOWAIT, other clients sleep for one"},
 
-    {FaultSite::kFsync, "eio", kHard, "eio", "fsync fails once, and nothing is flushed"},
+    {FaultSite::kDevice, "eio", kHard, "eio", "the device fails, and moves nothing"},
+    {FaultSite::kDevice, "enodata", kHard, "", "the medium cannot be read"},
+    {FaultSite::kDevice, "etimedout", kHard, "", "the device does not answer in time"},
+    {FaultSite::kDevice, "enolink", kHard, "", "the way to the device is gone"},
+    {FaultSite::kDevice, "eremoteio", kHard, "", "the device refuses"},
+    {FaultSite::kDevice, "eilseq", kHard, "", "the device finds a wrong checksum"},
+    {FaultSite::kDevice, "enospc", kHard, "", "a write finds no space: a thin volume whose pool is full"},
+    {FaultSite::kDevice, "delay", kBenign, "delay(exp 1ms)", "the device begins the request later"},
+    {FaultSite::kDevice, "spike", kBenign, "", "from now on requests wait until the time is over"},
+    {FaultSite::kDevice, "hold", kBenign, "", "the request waits in the device for release(tag)"},
+    {FaultSite::kDevice, "release", kBenign, "", kReleases},
+    {FaultSite::kDevice, "queue-full", kBenign, "queue-full",
+     "the device has no room: the request goes back to its queue and is sent again 3 ms later"},
+    {FaultSite::kDevice, "bad-sector", kHard, "",
+     "EIO, and for every later request that touches the sector. After a read a write mends it, after a write nothing"},
+    {FaultSite::kDevice, "torn", kHard, "", "of a write only the first sectors reach the medium; success is reported"},
+    {FaultSite::kDevice, "lost", kHard, "", "a write or flush is reported and not done"},
+    {FaultSite::kDevice, "misdirected", kHard, "", "the bytes go to, or come from, another place of the device"},
+    {FaultSite::kDevice, "bitrot", kHard, "", "one bit of what is read has changed on the medium, until it is written"},
+    {FaultSite::kDevice, "never", kHard, "", "the device never answers"},
+    {FaultSite::kDevice, "powercut", kHard, "", kPowerGoes},
+
+    {FaultSite::kFsync, "eio", kHard, "eio",
+     "fsync fails once, and nothing is flushed; with model= the dirty pages are lost as that file system loses them"},
     {FaultSite::kFsync, "enospc", kHard, "", "fsync finds no space for what was written before"},
     {FaultSite::kFsync, "edquot", kHard, "", "fsync finds the quota used up"},
+    {FaultSite::kFsync, "powercut", kHard, "", kPowerGoes},
 
     {FaultSite::kSlab, "enomem", kHard, "enomem",
      "no memory: EAGAIN from io_submit for a request, ENOMEM elsewhere (io_setup, a long vector, an fsync)"},

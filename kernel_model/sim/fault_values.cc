@@ -1,5 +1,7 @@
 #include "kernel_model/sim/fault_values.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
@@ -67,6 +69,18 @@ bool ParseFaultDelay(absl::string_view text, FaultDelay* delay) {
   return ParseFaultTime(text, &delay->first_ns);
 }
 
+bool IsFaultTag(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+  });
+}
+
+bool ParseFaultTear(absl::string_view text, uint64_t* bytes) {
+  constexpr uint64_t kTearMax = 1 << 20;
+  return absl::ConsumePrefix(&text, "tear=") && ParseFaultSize(text, bytes) && *bytes >= 512 && *bytes <= kTearMax &&
+         (*bytes & (*bytes - 1)) == 0;
+}
+
 absl::string_view FaultWhenExample(absl::string_view word) {
   if (word == "always") return "always";
   if (word == "nth") return "nth(3)";
@@ -90,6 +104,8 @@ std::string FaultArgumentHelp(FaultKind kind) {
       return "a name, as in hold(a) and release(a)";
     case FaultKind::kMisdirected:
       return "by how many bytes, as in misdirected(4096)";
+    case FaultKind::kPowerCut:
+      return "what stays whole, a power of two from 512 to 1m, as in powercut(tear=4k), or nothing, and the disk says";
     case FaultKind::kErrno:
       return "how often in a row, as in eagain(x5), and at fsync what it leaves behind, as in eio(model=xfs)";
     default:

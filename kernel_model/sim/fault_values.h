@@ -49,6 +49,11 @@ bool ParseFaultTime(absl::string_view text, int64_t* time_ns);
 // "2ms", "uniform 1ms 5ms", "exp 2ms".
 bool ParseFaultDelay(absl::string_view text, FaultDelay* delay);
 
+// A name of letters, digits, - and _.
+bool IsFaultTag(absl::string_view text);
+// "tear=4k": a power of two from 512 to 1m.
+bool ParseFaultTear(absl::string_view text, uint64_t* bytes);
+
 // "always", "nth", ...
 const std::vector<std::string>& FaultWhenWords();
 // What a failed fsync leaves behind: "ext4-ordered", ...

@@ -114,6 +114,10 @@ std::string Base32(const std::vector<uint8_t>& bytes) {
   return text;
 }
 
+absl::Status Damaged() {
+  return absl::InvalidArgumentError("the replay token is damaged: its checksum is wrong (was it copied whole?)");
+}
+
 absl::StatusOr<std::vector<uint8_t>> FromBase32(absl::string_view text, size_t column) {
   std::vector<uint8_t> bytes;
   uint32_t pending = 0;
@@ -133,11 +137,9 @@ absl::StatusOr<std::vector<uint8_t>> FromBase32(absl::string_view text, size_t c
       bytes.push_back(static_cast<uint8_t>(pending >> bits));
     }
   }
+  // What the last letter has over is zeros, and is no letter of its own.
+  if (bits >= 5 || (pending & ((1u << bits) - 1)) != 0) return Damaged();
   return bytes;
-}
-
-absl::Status Damaged() {
-  return absl::InvalidArgumentError("the replay token is damaged: its checksum is wrong (was it copied whole?)");
 }
 
 absl::Status Refuse(absl::string_view what, absl::string_view theirs, absl::string_view ours) {

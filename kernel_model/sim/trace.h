@@ -70,6 +70,7 @@ class Trace {
  public:
   // The sink must outlive the trace; null turns it off.
   void set_sink(TraceSink* sink) { sink_ = sink; }
+  TraceSink* sink() const { return sink_; }
   bool enabled() const { return sink_ != nullptr; }
   void Flush() {
     if (sink_ != nullptr) sink_->Flush();

@@ -4,6 +4,7 @@
 //   file_calls --dir=/dev/shm/x              by the C library's functions
 //   file_calls --dir=/dev/shm/x --bare=1     by syscall(), where the two take the same arguments
 #include <dirent.h>
+#include <glob.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -357,6 +358,17 @@ void Directories() {
   dirent** list = nullptr;
   const int count = scandir(".", &list, nullptr, alphasort);
   for (int i = 0; i < count; ++i) printf("scandir %s\n", list[i]->d_name);
+  for (const std::string& pattern : {dir + "/list/t*", std::string("[of]*"), dir + "/list/../*/four/"}) {
+    glob_t found = {};
+    SAY(glob(pattern.c_str(), 0, nullptr, &found));
+    for (size_t i = 0; i < found.gl_pathc; ++i) {
+      const std::string path = found.gl_pathv[i];
+      printf("glob %s\n", path.compare(0, dir.size(), dir) == 0 ? path.c_str() + dir.size() : path.c_str());
+    }
+    globfree(&found);
+  }
+  glob_t none = {};
+  SAY(glob(P("list/none*"), 0, nullptr, &none));
   char resolved[4096];
   printf("realpath %d\n", realpath("five", resolved) != nullptr && resolved == dir + "/list/one");
   printf("realpath %d\n", realpath("none", resolved) == nullptr && errno == ENOENT);

@@ -2,6 +2,7 @@
 //
 // None of these has an asynchronous side: a request that has to wait does so inside io_submit.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
 #include "tests/conformance/fixture.h"
 
@@ -35,6 +36,17 @@ TEST_P(FilesTest, APipeWriteArrives) {
 }
 
 // pread() of a pipe is ESPIPE; here the offset is only checked for its sign, and then ignored.
+TEST_P(FilesTest, FionreadCountsTheBytesOfAPipe) {
+  const Pipe pipe = NewPipe();
+  ASSERT_EQ(aio().write(pipe.write_fd, "abc", 3), 3);
+  ASSERT_EQ(aio().write(pipe.write_fd, "de", 2), 2);
+  for (const int end : {pipe.read_fd, pipe.write_fd}) {
+    int bytes = -1;
+    EXPECT_EQ(aio().ioctl(end, FIONREAD, reinterpret_cast<unsigned long>(&bytes)), 0);
+    EXPECT_EQ(bytes, 5);
+  }
+}
+
 TEST_P(FilesTest, APipeIgnoresTheOffset) {
   const Pipe pipe = NewPipe();
   ASSERT_EQ(aio().write(pipe.write_fd, "abc", 3), 3);

@@ -16,10 +16,12 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernel_model/drivers/block/sim_disk.h"
 #include "kernel_model/emulated_syscalls.h"
 #include "kernel_model/machine.h"
 #include "kernel_model/sim/fault_table.h"
@@ -82,9 +84,10 @@ class Bench {
     return contents;
   }
   // As a file on a file system that knows RWF_NOWAIT, which tmpfs does not.
-  void KnowNowait() {
+  void KnowNowait() { KnowNowait(fd_); }
+  void KnowNowait(int fd) {
     Machine::Entry entry(machine_, nullptr);
-    file* const filp = machine_.files().fget(fd_);
+    file* const filp = machine_.files().fget(fd);
     filp->f_mode |= FMODE_NOWAIT;
     fput(filp);
   }
@@ -113,6 +116,42 @@ class Bench {
   aio_context_t ctx_ = 0;
   int fd_ = -1;
   int requests_ = 0;
+};
+
+// A disk that is written and read as it is: no file system, no page cache. Sectors are filled with letters.
+class RawDisk {
+ public:
+  explicit RawDisk(Bench& b) : b_(b) {
+    EXPECT_TRUE(b.machine_.MountSimfs({.path = "/disk", .disk = "nvme,size=4M"}).ok());
+    fd_ = static_cast<int>(b.kernel_.openat(AT_FDCWD, "/disk/dev0", O_RDWR | O_DIRECT, 0));
+    EXPECT_EQ(Write('a'), kBlock);
+    EXPECT_EQ(Write('b', kBlock), kBlock);
+  }
+  long Write(char letter, loff_t at = 0) {
+    memset(buffer_, letter, kBlock);
+    return b_.kernel_.pwrite64(fd_, buffer_, kBlock, at);
+  }
+  // The bytes, or the error.
+  std::string Read(loff_t at = 0, size_t bytes = kBlock) {
+    const long n = b_.kernel_.pread64(fd_, buffer_, bytes, at);
+    return n < 0 ? ErrnoDescription(static_cast<int>(-n)) : std::string(buffer_, static_cast<size_t>(n));
+  }
+  long Fsync() { return b_.kernel_.fsync(fd_); }
+  iocb AioRead() {
+    iocb read = b_.Read(buffer_, kBlock);
+    read.aio_fildes = static_cast<uint32_t>(fd_);
+    return read;
+  }
+  iocb AioWrite() {
+    iocb write = AioRead();
+    write.aio_lio_opcode = IOCB_CMD_PWRITE;
+    return write;
+  }
+
+ private:
+  Bench& b_;
+  int fd_ = -1;
+  alignas(kBlock) char buffer_[2 * kBlock];
 };
 
 using Scenario = std::function<void(Bench&)>;
@@ -265,6 +304,40 @@ Scenario BioFails(const std::string& what, int error) {
     const iocb read = b.DirectRead(buffer);
     EXPECT_EQ(b.Run(read), -error);
     EXPECT_EQ(b.Run(read), static_cast<int64_t>(kBlock));
+  };
+}
+
+std::string Blocks(char letter, size_t bytes = kBlock) { return std::string(bytes, letter); }
+
+Scenario DeviceFails(const std::string& what, int error) {
+  return [=](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device[op=read,off=0]=nth(1):" + what);
+    EXPECT_EQ(disk.Read(kBlock), Blocks('b'));
+    EXPECT_EQ(disk.Read(), ErrnoDescription(error));
+    EXPECT_EQ(disk.Read(), Blocks('a'));
+  };
+}
+
+// The power goes in the middle of a request: the call that waits for it gets EIO, as do all after it, and after the
+// next boot what was durable is there.
+Scenario PowerGoes(const std::string& rule) {
+  return [=](Bench& b) {
+    RawDisk disk(b);
+    EXPECT_EQ(disk.Fsync(), 0);
+    ScopedFault f(b.machine_, rule);
+    iocb write = disk.AioWrite();
+    EXPECT_EQ(b.Submit(write), 1);
+    io_event event;
+    EXPECT_EQ(b.kernel_.io_getevents(b.ctx_, 1, 1, &event, nullptr), -EIO);
+    EXPECT_EQ(SubmitRead(b), -EIO);
+    EXPECT_TRUE(b.machine_.power_is_off());
+    EXPECT_THAT(b.Trace(), HasSubstr("power_cut"));
+    EXPECT_TRUE(b.machine_.Reboot().ok());
+    char byte = 0;
+    const int fd = static_cast<int>(b.kernel_.openat(AT_FDCWD, "/disk/dev0", O_RDONLY, 0));
+    EXPECT_EQ(b.kernel_.pread64(fd, &byte, 1, kBlock), 1);
+    EXPECT_EQ(byte, 'b');
   };
 }
 
@@ -564,6 +637,147 @@ std::map<std::string, Scenario> MakeScenarios() {
     EXPECT_GE(b.machine_.NowNs() - start_ns, 200'000);
   };
 
+  for (const char* error : {"eio", "enodata", "etimedout", "enolink", "eremoteio", "eilseq"}) {
+    s[name("device", error)] = DeviceFails(error, ErrnoFromName(error));
+  }
+  s["device/enospc"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):enospc");
+    EXPECT_EQ(disk.Read(), Blocks('a'));  // a read is no occasion
+    EXPECT_EQ(disk.Write('X'), -ENOSPC);
+    EXPECT_EQ(disk.Read(), Blocks('a'));
+  };
+  s["device/delay"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):delay(5ms)");
+    const int64_t start_ns = b.machine_.NowNs();
+    EXPECT_EQ(disk.Read(), Blocks('a'));
+    EXPECT_GE(b.machine_.NowNs() - start_ns, 5'000'000);
+  };
+  s["device/spike"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):spike(5ms)");
+    iocb one = disk.AioRead();
+    iocb two = disk.AioRead();
+    const int64_t start_ns = b.machine_.NowNs();
+    EXPECT_EQ(b.Submit(one), 1);
+    EXPECT_EQ(b.Submit(two), 1);
+    EXPECT_EQ(b.Reap().res + b.Reap().res, 2 * static_cast<int64_t>(kBlock));
+    EXPECT_GE(b.machine_.NowNs() - start_ns, 5'000'000);
+    EXPECT_EQ(f.hits(), 2);
+    const int64_t over_ns = b.machine_.NowNs();
+    EXPECT_EQ(disk.Read(), Blocks('a'));
+    EXPECT_LT(b.machine_.NowNs() - over_ns, 1'000'000);
+  };
+  s["device/hold"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):hold(a)");
+    iocb held = disk.AioRead();
+    EXPECT_EQ(b.Submit(held), 1);
+    ASSERT_TRUE(f.AwaitHeld("a"));
+    EXPECT_EQ(GetNothing(b), 0);
+    EXPECT_EQ(f.Release("a"), 1);
+    EXPECT_EQ(b.Reap().res, static_cast<int64_t>(kBlock));
+  };
+  s["device/release"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):hold(a),device=nth(2):release(a)");
+    iocb held = disk.AioRead();
+    EXPECT_EQ(b.Submit(held), 1);
+    EXPECT_EQ(disk.Read(kBlock), Blocks('b'));
+    EXPECT_EQ(b.Reap().data, held.aio_data);
+  };
+  s["device/queue-full"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):queue-full");
+    const int64_t start_ns = b.machine_.NowNs();
+    EXPECT_EQ(disk.Read(), Blocks('a'));
+    EXPECT_GE(b.machine_.NowNs() - start_ns, 3'000'000);
+    EXPECT_THAT(b.Trace(), HasSubstr("block_rq_requeue"));
+  };
+  s["device/bad-sector"] = [](Bench& b) {
+    RawDisk disk(b);
+    {
+      ScopedFault f(b.machine_, "device[off=512]=nth(1):bad-sector");
+      EXPECT_EQ(disk.Read(), ErrnoDescription(EIO));
+    }
+    EXPECT_EQ(disk.Read(), ErrnoDescription(EIO));
+    EXPECT_EQ(disk.Read(0, kSector), Blocks('a', kSector));
+    EXPECT_EQ(disk.Read(kSector, kSector), ErrnoDescription(EIO));
+    EXPECT_EQ(disk.Write('c'), kBlock);
+    EXPECT_EQ(disk.Read(), Blocks('c'));
+    ScopedFault f(b.machine_, "device[op=write]=nth(1):bad-sector");
+    EXPECT_EQ(disk.Write('d'), -EIO);
+    EXPECT_EQ(disk.Write('d'), -EIO);
+    EXPECT_EQ(disk.Read(), ErrnoDescription(EIO));
+  };
+  s["device/torn"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):torn");
+    EXPECT_EQ(disk.Write('X'), kBlock);
+    const std::string contents = disk.Read();
+    const size_t written = contents.find('a');
+    EXPECT_GT(written, 0);
+    EXPECT_LT(written, kBlock);
+    EXPECT_EQ(written % kSector, 0);
+    EXPECT_EQ(contents, Blocks('X', written) + Blocks('a', kBlock - written));
+  };
+  s["device/lost"] = [](Bench& b) {
+    RawDisk disk(b);
+    {
+      ScopedFault f(b.machine_, "device=nth(1):lost");
+      EXPECT_EQ(disk.Read(), Blocks('a'));  // a read is no occasion
+      EXPECT_EQ(disk.Write('X'), kBlock);
+      EXPECT_EQ(disk.Read(), Blocks('a'));
+    }
+    // A flush that is none: what fsync has promised may yet go.
+    const SimDisk& below = *b.machine_.DiskOf("/disk");
+    const int fd = static_cast<int>(b.kernel_.openat(AT_FDCWD, "/disk/file", O_RDWR | O_CREAT, 0600));
+    EXPECT_EQ(b.kernel_.pwrite64(fd, "x", 1, 0), 1);
+    EXPECT_EQ(b.kernel_.fsync(fd), 0);
+    EXPECT_EQ(below.bytes_at_risk(), 0);
+    EXPECT_EQ(b.kernel_.pwrite64(fd, "y", 1, 0), 1);
+    ScopedFault f(b.machine_, "device[op=flush]=always:lost");
+    EXPECT_EQ(b.kernel_.fsync(fd), 0);
+    EXPECT_GT(below.bytes_at_risk(), 0);
+  };
+  s["device/misdirected"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):misdirected(8192)->misdirected");
+    EXPECT_EQ(disk.Write('X'), kBlock);
+    EXPECT_EQ(disk.Read(), Blocks('b'));  // the read goes astray, too, by a block
+    EXPECT_EQ(disk.Read(), Blocks('a'));
+    EXPECT_EQ(disk.Read(2 * kBlock), Blocks('X'));
+  };
+  s["device/bitrot"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):bitrot");
+    const std::string rotten = disk.Read();
+    EXPECT_EQ(std::count(rotten.begin(), rotten.end(), 'a'), static_cast<long>(kBlock - 1));
+    EXPECT_EQ(std::count(rotten.begin(), rotten.end(), 'a' ^ 0x10), 1);
+    EXPECT_EQ(disk.Read(), rotten);
+    EXPECT_EQ(disk.Write('c'), kBlock);
+    EXPECT_EQ(disk.Read(), Blocks('c'));
+  };
+  s["device/never"] = [](Bench& b) {
+    RawDisk disk(b);
+    ScopedFault f(b.machine_, "device=nth(1):never");
+    iocb read = disk.AioRead();
+    EXPECT_EQ(b.Submit(read), 1);
+    io_event event;
+    EXPECT_EQ(b.kernel_.io_getevents(b.ctx_, 1, 1, &event, nullptr), -EDEADLK);
+    EXPECT_THAT(b.stuck_, HasSubstr("waits for the device, and nothing is under way"));
+    b.machine_.PowerCut();  // only that ends it
+  };
+  s["device/powercut"] = PowerGoes("device=nth(1):powercut(tear=512)");
+  s["complete/powercut"] = PowerGoes("complete=nth(1):powercut");
+  s["fsync/powercut"] = [](Bench& b) {
+    ScopedFault f(b.machine_, "fsync=nth(1):powercut");
+    EXPECT_EQ(b.kernel_.fsync(b.fd_), -EIO);
+    EXPECT_EQ(SubmitRead(b), -EIO);
+    EXPECT_TRUE(b.machine_.power_is_off());
+  };
+
   s["fsync/eio"] = FsyncFails("eio", EIO);
   s["fsync/enospc"] = FsyncFails("enospc", ENOSPC);
   s["fsync/edquot"] = FsyncFails("edquot", EDQUOT);
@@ -660,6 +874,43 @@ TEST_P(FaultCellTest, DoesWhatItSays) {
 
 INSTANTIATE_TEST_SUITE_P(All, FaultCellTest, testing::ValuesIn(FaultCells().begin(), FaultCells().end()),
                          [](const auto& info) { return TestName(info.param); });
+
+// Who said EAGAIN can be told from the trace alone. Method: each kind on a machine of its own, whose trace has its
+// words and none of the others'.
+TEST(FaultTraceTest, EachKindOfEagainIsNamed) {
+  enum class Says { kCall, kEvent };
+  const struct {
+    const char* rule;
+    const char* words;
+    Says says;
+  } kinds[] = {
+      {"submit_one=nth(1):eagain", "why=no slot in the ring", Says::kCall},
+      {"slab=nth(1):enomem", "why=no memory", Says::kCall},
+      {"submit_one=nth(1):illegal:nowait-block", "why=RWF_NOWAIT at submission", Says::kCall},
+      {"complete=nth(1):nowait-block", "rule=complete=nth(1):nowait-block", Says::kEvent},
+      {"request=nth(1):queue-full", "what=queue-full", Says::kEvent},
+      {"page=nth(1):nowait-block", "rule=page=nth(1):nowait-block", Says::kEvent},
+      {"setup=nth(1):eagain", "why=aio-max-nr", Says::kCall},
+  };
+  for (const auto& kind : kinds) {
+    SCOPED_TRACE(kind.rule);
+    Bench b;
+    EXPECT_EQ(SubmitRead(b), 1);  // something is outstanding
+    ScopedFault f(b.machine_, kind.rule);
+    alignas(kBlock) char buffer[kBlock];
+    iocb read = absl::StartsWith(kind.rule, "request") ? b.DirectRead(buffer) : b.Read(buffer, kBlock);
+    b.KnowNowait(static_cast<int>(read.aio_fildes));
+    read.aio_rw_flags = RWF_NOWAIT;
+    if (kind.says == Says::kEvent) {
+      EXPECT_EQ(b.Submit(read), 1);
+      EXPECT_EQ(std::min(b.Reap().res, b.Reap().res), -EAGAIN);
+    } else {
+      EXPECT_EQ(absl::StartsWith(kind.rule, "setup") ? aiolab::Setup(b) : b.Submit(read), -EAGAIN);
+    }
+    const std::string trace = b.Trace();
+    for (const auto& other : kinds) EXPECT_EQ(absl::StrContains(trace, other.words), &other == &kind) << other.words;
+  }
+}
 
 TEST(FaultTableTest, NoTestIsForACellThatIsNotThere) {
   for (const auto& [name, scenario] : Scenarios()) {

@@ -78,9 +78,10 @@ class SignalGuard {
   int replaced_ = 0;
 };
 
-std::vector<std::string> ChangedEnvironment(std::map<std::string, std::string> changes) {
+std::vector<std::string> Environment(const ProgramSetup& setup) {
+  std::map<std::string, std::string> changes = setup.environment;
   std::vector<std::string> result;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
+  for (char** entry = environ; !setup.only_these && *entry != nullptr; ++entry) {
     const std::string name = std::string(*entry).substr(0, std::string(*entry).find('='));
     const auto change = changes.find(name);
     result.push_back(change == changes.end() ? *entry : absl::StrCat(name, "=", change->second));
@@ -95,6 +96,13 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// In the child: what is written to `fd` goes to the end of the file. False, with errno, if that cannot be.
+bool SendTo(const std::string& path, int fd) {
+  if (path.empty()) return true;
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  return file >= 0 && dup2(file, fd) >= 0;
 }
 
 // Returns when `child` has ended, or at once if the system has no such fd.
@@ -129,9 +137,8 @@ ProgramEnd WaitForEnd(pid_t child, const std::function<void()>& look) {
 }  // namespace
 
 absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,
-                                       const std::map<std::string, std::string>& environment,
-                                       const std::function<void()>& look) {
-  const std::vector<std::string> variables = ChangedEnvironment(environment);
+                                       const ProgramSetup& setup) {
+  const std::vector<std::string> variables = Environment(setup);
   const std::vector<char*> envp = Pointers(variables);
   const std::vector<char*> args = Pointers(argv);
   int exec_error[2];  // carries execve's errno; closed by its success
@@ -141,7 +148,8 @@ absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vecto
   const pid_t child = fork();
   if (child == 0) {
     guard.Restore();
-    execve(path.c_str(), args.data(), envp.data());
+    if (SendTo(setup.out, STDOUT_FILENO) && SendTo(setup.err, STDERR_FILENO))
+      execve(path.c_str(), args.data(), envp.data());
     const int error = errno;
     if (write(exec_error[1], &error, sizeof(error)) < 0) _exit(126);
     _exit(127);
@@ -161,7 +169,7 @@ absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vecto
   while ((size = read(exec_error[0], &error, sizeof(error))) < 0 && errno == EINTR) {
   }
   close(exec_error[0]);
-  const ProgramEnd end = WaitForEnd(child, look);
+  const ProgramEnd end = WaitForEnd(child, setup.look);
   if (size == static_cast<ssize_t>(sizeof(error))) return FileError(error, path, "cannot be started");
   return end;
 }

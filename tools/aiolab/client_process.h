@@ -20,16 +20,24 @@ struct ProgramEnd {
   int ShellStatus() const { return signal != 0 ? 128 + signal : status; }
 };
 
-// Runs the file at `path` with `argv` (argv[0] included) and this process's environment, changed by `environment`, in
+struct ProgramSetup {
+  // Changes this process's environment; with `only_these` it is all that the program gets.
+  std::map<std::string, std::string> environment = {};
+  bool only_these = false;
+  // Standard output and standard error go to the end of these files, which are made if they are not there. Empty: to
+  // where this process's go.
+  std::string out = {};
+  std::string err = {};
+  std::function<void()> look = nullptr;  // called about twice a second meanwhile, and once at the end
+};
+
+// Runs the file at `path` with `argv` (argv[0] included) in
 // this process's group and on its terminal. Meanwhile SIGINT and SIGQUIT, which a terminal sends to the program too,
 // are ignored here, and SIGTERM and SIGHUP are passed on to it.
 //
-// `look`, if there is one, is called about twice a second meanwhile.
-//
 // Not thread-safe, nor to be called while another child is waited for. UNKNOWN if it cannot be started.
 absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,
-                                       const std::map<std::string, std::string>& environment,
-                                       const std::function<void()>& look = nullptr);
+                                       const ProgramSetup& setup);
 
 }  // namespace aiolab
 

@@ -33,6 +33,7 @@ absl::Status FileError(int error, absl::string_view path, absl::string_view what
   const std::string message = absl::StrCat(path, ": ", what, ": ", ErrnoDescription(error));
   if (error == ENOENT) return absl::NotFoundError(message);
   if (error == EEXIST) return absl::AlreadyExistsError(message);
+  if (error == ENOSPC) return absl::ResourceExhaustedError(message);
   return absl::UnknownError(message);
 }
 

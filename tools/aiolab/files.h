@@ -11,7 +11,7 @@
 namespace aiolab {
 
 // The status for a failed system call on `path`: the message is "path: what: the error in words". ENOENT is NOT_FOUND,
-// EEXIST is ALREADY_EXISTS, anything else UNKNOWN.
+// EEXIST is ALREADY_EXISTS, ENOSPC is RESOURCE_EXHAUSTED, anything else UNKNOWN.
 absl::Status FileError(int error, absl::string_view path, absl::string_view what);
 
 // All of the file at `path`.

@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "kernel_model/sim/fault_table.h"
+#include "tools/aiolab/crash_flags.h"
 #include "tools/aiolab/run_flags.h"
 
 namespace aiolab {
@@ -25,9 +26,13 @@ of its real files.
                                 command line) and report what its AIO did
   aiolab run --seed=7 --trace=text:/tmp/trace -- fio job.fio
                                 another order, with every step written down
+  aiolab crash --check='./check {dir}' -- ./server /data
+                                every disk that a power cut could have left,
+                                each shown to your checker
 
 Commands:
   run            run a program on the emulated kernel
+  crash          look for a power cut that a program does not survive
   help [COMMAND] this text, or that of a command
   --version      the version
 )";
@@ -75,10 +80,57 @@ Examples:
   aiolab run --profile=mainline --report=json -- ./server 2>report.json
 )";
 
+constexpr char kCrashHelpHead[] = R"(aiolab crash [FLAGS] [--check='CMD {dir}' -- PROGRAM ARGUMENTS...]
+
+Runs PROGRAM with the files under a prefix (/data, unless --simfs says another)
+on a simulated disk. Then, for every moment at which the disk completed
+something: the power goes, and every disk that this could have left is mounted
+and shown to the checker CMD. A disk loses what no flush has covered, sector by
+sector, and what was under way; it keeps what fsync, fdatasync or O_DSYNC made
+durable. The first disk that the checker refuses is reported: where the power
+went, which writes were lost, and which fsync would have kept them.
+
+What PROGRAM has promised is what it had written to its standard output by then,
+to whomever: the checker finds it in the file {acked}, and should ask no more.
+A program that holds its output back (stdio does, into a file) promises late:
+let it flush, or run it by `stdbuf -oL`.
+
+The files are those of PROGRAM's first process that uses them. When it forks,
+all that it has written is synced: a sync that is missing before is not found.
+
+Without PROGRAM: the write-ahead log that comes with aiolab, and its checker.
+
+Flags, as --flag=value or --flag value, before the --:
+)";
+
+constexpr char kCrashHelpTail[] = R"(
+and those of `aiolab run`: --seed, --profile, --simfs, --fault and the others.
+
+Exit status: 0 if no power cut broke it, 1 if one did, 2 if aiolab could not
+look for one (a checker that cannot be run, or that refuses the files as PROGRAM
+left them without any crash), with the reason on standard error.
+
+Examples:
+  aiolab crash                               no power cut breaks it
+  aiolab crash --demo=rename-before-fsync    one does
+  aiolab crash --simfs=/db:size=64M --check='./check.py {dir} {acked}' \
+      --export-image=bad.img -- ./server --dir=/db
+)";
+
+std::string FlagsText(const std::vector<FlagHelp>& flags) {
+  std::string text;
+  for (const FlagHelp& flag : flags) {
+    absl::StrAppend(&text, "  ", flag.usage,
+                    flag.default_value.empty() ? "" : absl::StrCat("  (default ", flag.default_value, ")"), "\n",
+                    WrapText(flag.text, /*indent=*/6, kWidth));
+  }
+  return text;
+}
+
 }  // namespace
 
 const std::vector<std::string>& CommandNames() {
-  static const auto& names = *new std::vector<std::string>{"run", "help"};
+  static const auto& names = *new std::vector<std::string>{"run", "crash", "help"};
   return names;
 }
 
@@ -98,6 +150,8 @@ std::string WrapText(absl::string_view text, size_t indent, size_t width) {
 
 std::string GeneralHelp() { return kGeneralHelp; }
 
+std::string CrashHelp() { return absl::StrCat(kCrashHelpHead, FlagsText(CrashFlagHelp()), kCrashHelpTail); }
+
 // From the table that the rules are checked with.
 std::string FaultHelp() {
   std::string help = kFaultHelpHead;
@@ -110,12 +164,7 @@ std::string FaultHelp() {
 }
 
 std::string RunHelp() {
-  std::string help = kRunHelpHead;
-  for (const FlagHelp& flag : RunFlagHelp()) {
-    absl::StrAppend(&help, "  ", flag.usage,
-                    flag.default_value.empty() ? "" : absl::StrCat("  (default ", flag.default_value, ")"), "\n",
-                    WrapText(flag.text, /*indent=*/6, kWidth));
-  }
+  std::string help = absl::StrCat(kRunHelpHead, FlagsText(RunFlagHelp()));
   absl::StrAppend(&help, "\nProfiles:\n", WrapText(absl::StrJoin(ProfileNames(), " "), /*indent=*/2, kWidth),
                   FaultHelp(), kRunHelpTail);
   return help;

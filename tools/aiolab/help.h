@@ -18,6 +18,7 @@ const std::vector<std::string>& CommandNames();
 
 std::string GeneralHelp();
 std::string RunHelp();
+std::string CrashHelp();
 
 // `text` in lines of at most `width` columns, each behind `indent` blanks.
 std::string WrapText(absl::string_view text, size_t indent, size_t width);

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernel_model/sim/nearest_word.h"
+#include "tools/aiolab/crash_command.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/run_command.h"
 
@@ -27,15 +28,17 @@ int Refuse(const std::string& message) {
 
 int UnknownCommand(const std::string& word) {
   const std::string nearest = NearestWord(word, CommandNames());
-  return Refuse(absl::StrCat("there is no command '", word, "'; ",
-                             nearest.empty() ? "`aiolab help` lists them" : absl::StrCat("did you mean ", nearest, "?"),
-                             word.find('/') != std::string::npos || access(word.c_str(), F_OK) == 0
-                                 ? absl::StrCat(" To run a program: aiolab run -- ", word)
-                                 : ""));
+  return Refuse(
+      absl::StrCat("there is no command '", word, "'; ",
+                   nearest.empty() ? "`aiolab help` lists them." : absl::StrCat("did you mean ", nearest, "?"),
+                   word.find('/') != std::string::npos || access(word.c_str(), F_OK) == 0
+                       ? absl::StrCat(" To run a program: aiolab run -- ", word)
+                       : ""));
 }
 
 int Help(const std::vector<std::string>& words) {
   if (words.empty() || words[0] == "help") return Print(GeneralHelp());
+  if (words[0] == "crash") return Print(CrashHelp());
   return words[0] == "run" ? Print(RunHelp()) : UnknownCommand(words[0]);
 }
 
@@ -52,6 +55,7 @@ int Main(const std::vector<std::string>& words) {
   const std::string& command = words[0];
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (command == "run") return RunCommand(rest);
+  if (command == "crash") return CrashCommand(rest);
   if (command == "help") return Help(rest);
   if (command == "--help" || command == "-h" || command == "-help") return Print(GeneralHelp());
   if (command == "--version" || command == "-version") return Print(absl::StrCat(kVersionText, "\n"));

@@ -2,6 +2,7 @@
 #ifndef TOOLS_AIOLAB_REPORT_H_
 #define TOOLS_AIOLAB_REPORT_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct RunOutcome {
   ProgramEnd end;
   std::vector<RankFiles> ranks;
   std::string refusal;  // why the preload library would not let the client start, or empty
+  // With RunConfig::record_writes: the client's standard output, and each rank's write log.
+  std::string output;
+  std::map<int, std::string> recordings;
 };
 
 // The sums over all processes that wrote a report.

@@ -18,8 +18,8 @@
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
-#include "tools/aiolab/run_directory.h"
-#include "tools/aiolab/simfs_spec.h"
+#include "tools/aiolab/simfs_directories.h"
+#include "tools/aiolab/temporary_directory.h"
 #include "tools/aiolab/trace_file.h"
 #include "tools/aiolab/wal_demo.h"
 
@@ -44,39 +44,6 @@ absl::StatusOr<std::string> FindPreloadLibrary(const std::string& named) {
   if (access(named.c_str(), R_OK) != 0)
     return FileError(errno, absl::StrCat("--preload-library=", named), "cannot be read");
   return fs::absolute(named).string();
-}
-
-// The absolute path of the trace, after seeing that it can be written.
-absl::StatusOr<std::string> CheckTracePath(const std::string& path) {
-  const fs::path absolute = fs::absolute(path);
-  const std::string flag = absl::StrCat("--trace=text:", path);
-  std::error_code error;
-  if (fs::is_directory(absolute, error)) return absl::InvalidArgumentError(absl::StrCat(flag, " is a directory"));
-  if (access(absolute.c_str(), F_OK) == 0) {
-    if (access(absolute.c_str(), W_OK) != 0) return FileError(errno, flag, "cannot be written");
-  } else {
-    // To root, access() promises too much.
-    const int fd = open(absolute.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) return FileError(errno, flag, absl::StrCat("cannot be made in ", absolute.parent_path().string()));
-    close(fd);
-    fs::remove(absolute, error);
-  }
-  return absolute.string();
-}
-
-// Nothing on the host may be where the client is to find a directory, except a directory, which it will not see.
-absl::Status CheckSimfsPrefix(const std::string& simfs) {
-  const absl::StatusOr<SimfsSpec> spec = ParseSimfsSpec(simfs);
-  if (!spec.ok()) return spec.status();
-  for (fs::path path = spec->prefix; path.has_relative_path(); path = path.parent_path()) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status) || fs::is_directory(status)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("--simfs=", spec->prefix, ": ", path == spec->prefix ? "it" : path.string(),
-                     " is a file on this machine; the prefix has to be a directory, or nothing yet"));
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ReadReplay(const std::string& replay) {
@@ -150,6 +117,27 @@ void RecoverTraces(const RunConfig& config, std::vector<RankFiles>& ranks) {
   }
 }
 
+// What every process has recorded, and what the client said meanwhile.
+void ReadRecordings(RunOutcome& outcome) {
+  const std::string& run_dir = outcome.config.run_dir;
+  outcome.output = ReadFile(OutputPath(run_dir)).value_or("");
+  for (const RankFiles& rank : outcome.ranks) {
+    const std::string path = RecordingOfRank(run_dir, rank.rank);
+    if (!rank.runs) (void)RecoverTrace(path, RecordingTailOfRank(run_dir, rank.rank));
+    absl::StatusOr<std::string> recording = ReadFile(path);
+    if (recording.ok() && !recording->empty()) outcome.recordings[rank.rank] = *std::move(recording);
+  }
+}
+
+// Passes on what the file at `path` has from byte `offset` on. How much that was.
+size_t ShowFrom(const std::string& path, size_t offset) {
+  const std::string text = ReadFile(path).value_or("");
+  if (text.size() <= offset) return 0;
+  fwrite(text.data() + offset, 1, text.size() - offset, stdout);
+  fflush(stdout);
+  return text.size() - offset;
+}
+
 // Passes on what the client's processes have to say while they run.
 class Hints {
  public:
@@ -174,11 +162,8 @@ int Refuse(const absl::Status& status) {
 }
 
 int RunClient(const RunOptions& options, const PreparedRun& run) {
-  const std::string path_variable = EnvironmentVariable("PATH");
-  const absl::StatusOr<std::string> path = FindClient(options.client[0], path_variable);
+  const absl::StatusOr<std::string> path = FindClientToRun(options.client[0]);
   if (!path.ok()) return Refuse(path.status());
-  const absl::Status check = CheckClient(*path, path_variable);
-  if (!check.ok()) return Refuse(check);
   const absl::StatusOr<RunOutcome> outcome = RunUnderModel(run, *path, options.client);
   if (!outcome.ok()) return Refuse(outcome.status());
   fputs((options.json ? JsonReport(*outcome) : TextReport(*outcome)).c_str(), stderr);
@@ -186,6 +171,30 @@ int RunClient(const RunOptions& options, const PreparedRun& run) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> CheckWritable(const std::string& flag, const std::string& path) {
+  const fs::path absolute = fs::absolute(path);
+  std::error_code error;
+  if (fs::is_directory(absolute, error)) return absl::InvalidArgumentError(absl::StrCat(flag, " is a directory"));
+  if (access(absolute.c_str(), F_OK) == 0) {
+    if (access(absolute.c_str(), W_OK) != 0) return FileError(errno, flag, "cannot be written");
+  } else {
+    // To root, access() promises too much.
+    const int fd = open(absolute.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) return FileError(errno, flag, absl::StrCat("cannot be made in ", absolute.parent_path().string()));
+    close(fd);
+    fs::remove(absolute, error);
+  }
+  return absolute.string();
+}
+
+absl::StatusOr<std::string> FindClientToRun(const std::string& name) {
+  const std::string path_variable = EnvironmentVariable("PATH");
+  absl::StatusOr<std::string> path = FindClient(name, path_variable);
+  if (!path.ok()) return path;
+  if (const absl::Status check = CheckClient(*path, path_variable); !check.ok()) return check;
+  return path;
+}
 
 absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
   PreparedRun run;
@@ -200,13 +209,14 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
   if (!rules.ok()) return rules.status();
   run.config.fault_rules = *std::move(rules);
   run.show_hints = !options.json;
-  run.config.simfs = options.simfs;
   if (!options.simfs.empty()) {
-    const absl::Status status = CheckSimfsPrefix(options.simfs);
-    if (!status.ok()) return status;
+    absl::StatusOr<std::string> simfs = PrepareSimfs(options.simfs);
+    if (!simfs.ok()) return simfs.status();
+    run.config.simfs = *std::move(simfs);
   }
   if (!options.trace_path.empty()) {
-    absl::StatusOr<std::string> trace_path = CheckTracePath(options.trace_path);
+    absl::StatusOr<std::string> trace_path =
+        CheckWritable(absl::StrCat("--trace=text:", options.trace_path), options.trace_path);
     if (!trace_path.ok()) return trace_path.status();
     run.config.trace_format = "text";
     run.config.trace_path = *std::move(trace_path);
@@ -226,7 +236,7 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
 
 absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::string& path,
                                          const std::vector<std::string>& argv) {
-  const absl::StatusOr<std::unique_ptr<RunDirectory>> directory = RunDirectory::Make();
+  const absl::StatusOr<std::unique_ptr<TemporaryDirectory>> directory = TemporaryDirectory::Make("aiolab-run");
   if (!directory.ok()) return directory.status();
   RunOutcome outcome;
   outcome.config = run.config;
@@ -245,18 +255,23 @@ absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::stri
   if (!library.ok()) return library.status();
   const std::string preloaded_before = EnvironmentVariable("LD_PRELOAD");
   Hints hints(outcome.config.run_dir);
-  const absl::StatusOr<ProgramEnd> end =
-      RunToItsEnd(path, argv,
-                  {{kRunVariable, SerializeRunConfig(outcome.config)},
-                   {"LD_PRELOAD", preloaded_before.empty() ? *library : absl::StrCat(*library, ":", preloaded_before)}},
-                  [&] {
-                    if (run.show_hints) hints.PrintNew();
-                  });
+  ProgramSetup setup;
+  setup.environment = {
+      {kRunVariable, SerializeRunConfig(outcome.config)},
+      {"LD_PRELOAD", preloaded_before.empty() ? *library : absl::StrCat(*library, ":", preloaded_before)}};
+  if (run.config.record_writes) setup.out = OutputPath(outcome.config.run_dir);
+  size_t shown = 0;  // bytes of the client's output
+  setup.look = [&] {
+    if (run.show_hints) hints.PrintNew();
+    if (run.config.record_writes && run.show_output) shown += ShowFrom(setup.out, shown);
+  };
+  const absl::StatusOr<ProgramEnd> end = RunToItsEnd(path, argv, setup);
   if (!end.ok()) return end.status();
   outcome.end = *end;
   outcome.refusal = ReadRefusal(outcome.config.run_dir);
   outcome.ranks = ReadRankFiles(outcome.config.run_dir);
   RecoverTraces(outcome.config, outcome.ranks);
+  if (run.config.record_writes) ReadRecordings(outcome);
   KeepTokenFiles(run, outcome.config.run_dir, outcome.ranks);
   return outcome;
 }

@@ -19,10 +19,17 @@ struct PreparedRun {
   std::string token_path;       // where the token of this run goes; empty: a long one to a new file in TMPDIR
   std::string preload_library;  // absolute
   bool show_hints = true;       // on standard error, while the client runs
+  bool show_output = true;      // with config.record_writes: the client's standard output on ours
 };
 
 // INVALID_ARGUMENT, NOT_FOUND or FAILED_PRECONDITION with what the user has to mend.
 absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options);
+
+// The absolute path of a file that `flag` names, after seeing that it can be written.
+absl::StatusOr<std::string> CheckWritable(const std::string& flag, const std::string& path);
+
+// The file of a client that can run under the preload library. The error says why it cannot.
+absl::StatusOr<std::string> FindClientToRun(const std::string& name);
 
 // Runs the program at `path` with `argv` under the preload library, in a directory of the run's own that is gone
 // afterwards.

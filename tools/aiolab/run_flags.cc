@@ -57,8 +57,9 @@ bool AbslParseFlag(absl::string_view text, WordFlag<Words>* flag, std::string* e
   for (const auto& [other, ours] : Words::Synonyms()) {
     if (nearest.empty() && text == other) nearest = ours;
   }
-  *error = absl::StrCat(nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "), "There ",
-                        words.size() == 1 ? "is " : "are ", absl::StrJoin(words, ", "));
+  *error = absl::StrCat(nearest.empty() ? absl::StrCat("there is no '", text, "'; there are ")
+                                        : absl::StrCat("did you mean ", nearest, "? There are "),
+                        absl::StrJoin(words, ", "));
   return false;
 }
 
@@ -249,11 +250,14 @@ ABSL_FLAG(aiolab::ReplayFlag, replay, aiolab::ReplayFlag(),
           "Repeat an earlier run: TOKEN is what its report printed, @FILE a file that holds one.");
 ABSL_FLAG(aiolab::WordFlag<aiolab::SeededBugWords>, seeded_bug, {},
           "Break the emulated kernel on purpose, to see that a test notices.");
-ABSL_FLAG(aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
-          "Files under PREFIX live on a simulated disk, in the client's own memory: empty at first, gone at the end. "
-          "Everything else stays the host's. Options: size=N[K|M|G|T] (1G), disk=nvme|ssd|hdd|ram (nvme), and what "
-          "else a disk has: depth, cache, lbs, read, write, .... A program "
-          "that the client executes does not see them, and a forked child has a copy of its own.");
+ABSL_FLAG(
+    aiolab::SimfsFlag, simfs, aiolab::SimfsFlag(),
+    "Files under PREFIX live on a simulated disk, in the client's own memory. Everything else stays the host's. "
+    "Options: from=DIR, what is there at first (nothing); to=DIR, where it goes when the first process that "
+    "looked there ends by itself (nowhere; the same DIR as from= keeps it from run to run); size=N[K|M|G|T] (1G), "
+    "disk=nvme|ssd|hdd|ram (nvme), error-model=ext4-ordered|ext4-data|xfs|btrfs, what a failed write-back leaves "
+    "behind (ext4-ordered), and what else a disk has: depth, cache, lbs, read, write, .... A program "
+    "that the client executes does not see them, and a forked child has a copy of its own.");
 ABSL_FLAG(
     aiolab::FaultFlag, fault, {},
     "What goes wrong, as where[filter]=when:what, for example complete=1in(50):eio. Several rules are separated by "
@@ -373,16 +377,9 @@ absl::StatusOr<RunOptions> ParseRunArguments(const std::vector<std::string>& arg
     const size_t equals = text.find('=');
     const KnownFlag* known = FindKnownFlag(text.substr(0, equals));
     if (known == nullptr) return UnknownFlag(text.substr(0, equals));
-    std::string value;
-    if (equals != absl::string_view::npos) {
-      value = std::string(text.substr(equals + 1));
-    } else if (i + 1 < arguments.size() && arguments[i + 1] != "--") {
-      value = arguments[++i];
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", known->name, " needs a value: --", known->name, "=", known->values));
-    }
-    const absl::Status status = SetFlag(*known, value);
+    const absl::StatusOr<std::string> value = TakeFlagValue(arguments, &i, known->name, known->values);
+    if (!value.ok()) return value.status();
+    const absl::Status status = SetFlag(*known, *value);
     if (!status.ok()) return status;
     has_seed |= absl::string_view(known->name) == "seed";
   }
@@ -396,6 +393,15 @@ absl::StatusOr<RunOptions> ParseRunArguments(const std::vector<std::string>& arg
         "--clock=host and --replay exclude each other: the real clock cannot be replayed");
   }
   return options;
+}
+
+absl::StatusOr<std::string> TakeFlagValue(const std::vector<std::string>& arguments, size_t* index,
+                                          absl::string_view name, absl::string_view values) {
+  const std::string& argument = arguments[*index];
+  const size_t equals = argument.find('=');
+  if (equals != std::string::npos) return argument.substr(equals + 1);
+  if (*index + 1 < arguments.size() && arguments[*index + 1] != "--") return arguments[++*index];
+  return absl::InvalidArgumentError(absl::StrCat("--", name, " needs a value: --", name, "=", values));
 }
 
 std::vector<FlagHelp> RunFlagHelp() {

@@ -32,6 +32,11 @@ struct RunOptions {
 // Parses what follows "run". INVALID_ARGUMENT says which argument is wrong, why, and what would be right.
 absl::StatusOr<RunOptions> ParseRunArguments(const std::vector<std::string>& arguments);
 
+// The value of the flag arguments[*index], whose name without dashes is `name`: behind its '=', or the next argument,
+// which *index then is. `values` is what it looks like, for the message if there is none.
+absl::StatusOr<std::string> TakeFlagValue(const std::vector<std::string>& arguments, size_t* index,
+                                          absl::string_view name, absl::string_view values);
+
 // One flag for the help text.
 struct FlagHelp {
   std::string usage;  // "--cpus=N|host"

@@ -109,6 +109,11 @@ absl::Status ParseField(absl::string_view key, const std::string& value, RunConf
     const absl::Status status = value.empty() ? absl::OkStatus() : ParseSimfsSpec(value).status();
     return status.ok() ? ParseText(value, config.simfs) : WrongValue(value, status.message());
   }
+  if (key == "record_writes") {
+    if (value != "0" && value != "1") return WrongValue(value, "0 or 1");
+    config.record_writes = value == "1";
+    return absl::OkStatus();
+  }
   if (key == "hang_after_s") {
     if (!absl::SimpleAtoi(value, &config.hang_after_s) || config.hang_after_s < -1) {
       return WrongValue(value, "a number of seconds, or -1");
@@ -139,6 +144,7 @@ std::vector<std::pair<std::string, std::string>> Fields(const RunConfig& config)
       {"fault_rules", config.fault_rules},
       {"hang_after_s", absl::StrCat(config.hang_after_s)},
       {"run_dir", config.run_dir},
+      {"record_writes", config.record_writes ? "1" : "0"},
   };
 }
 
@@ -273,5 +279,13 @@ std::vector<RankFiles> ReadRankFiles(absl::string_view run_dir) {
     ranks.push_back(std::move(files));
   }
 }
+
+std::string RecordingOfRank(absl::string_view run_dir, int rank) { return absl::StrCat(run_dir, "/writes.", rank); }
+
+std::string RecordingTailOfRank(absl::string_view run_dir, int rank) {
+  return absl::StrCat(run_dir, "/writes_tail.", rank);
+}
+
+std::string OutputPath(absl::string_view run_dir) { return absl::StrCat(run_dir, "/output"); }
 
 }  // namespace aiolab

@@ -66,6 +66,8 @@ struct RunConfig {
   // with one thread and for ever in others.
   int hang_after_s = -1;
   std::string run_dir;  // absolute
+  // Write down what reaches the simulated disk, and how much the client has said by then: RecordingOfRank().
+  bool record_writes = false;
 
   friend bool operator==(const RunConfig&, const RunConfig&) = default;
 };
@@ -86,6 +88,13 @@ absl::StatusOr<int> ClaimRank(absl::string_view run_dir);
 
 // Where rank `rank` writes its trace: trace_path for 1, trace_path.N for the others; empty without a trace.
 std::string TracePathOfRank(const RunConfig& config, int rank);
+
+// With record_writes: where rank `rank` writes its log (kernel_model/drivers/block/write_log.h), the file that outlives
+// the process with what is not there yet (trace_file.h), and where the client's standard output goes. How long that is
+// at some time, the client has promised by then.
+std::string RecordingOfRank(absl::string_view run_dir, int rank);
+std::string RecordingTailOfRank(absl::string_view run_dir, int rank);
+std::string OutputPath(absl::string_view run_dir);
 
 // What a process did with files under --simfs. Counts are since the process, or the one that it was forked from, began.
 struct SimfsReport {

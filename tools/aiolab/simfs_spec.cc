@@ -1,10 +1,15 @@
 #include "tools/aiolab/simfs_spec.h"
 
-#include "absl/strings/match.h"
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
 #include "kernel_model/fs/simfs/format.h"
+#include "kernel_model/fs/simfs/simfs.h"
+#include "kernel_model/sim/nearest_word.h"
 
 namespace aiolab {
 namespace {
@@ -26,20 +31,40 @@ absl::StatusOr<std::string> ParsePrefix(absl::string_view text) {
   return prefix;
 }
 
-// The disk as ParseSimDisk() takes it: its kind comes first.
-std::string DiskText(absl::string_view options) {
+absl::Status CheckErrorModel(const std::string& name) {
+  simfs::ErrorModel model;
+  if (simfs::FindErrorModel(name, &model)) return absl::OkStatus();
+  const std::vector<std::string> names = {"ext4-ordered", "ext4-data", "xfs", "btrfs"};
+  const std::string nearest = NearestWord(name, names);
+  return absl::InvalidArgumentError(absl::StrCat("there is no error model \"", name, "\"; ",
+                                                 nearest.empty()
+                                                     ? absl::StrCat("there are ", absl::StrJoin(names, ", "))
+                                                     : absl::StrCat("did you mean ", nearest, "?")));
+}
+
+// Fills in the rest. What is no key of ours goes to the disk, whose kind has to come first.
+absl::Status ParseOptions(absl::string_view options, SimfsSpec* spec) {
   std::string preset = "nvme";
   std::string settings;
   bool has_size = false;
   for (const absl::string_view option : absl::StrSplit(options, ',', absl::SkipEmpty())) {
-    if (absl::StartsWith(option, "disk=")) {
-      preset = std::string(absl::StripPrefix(option, "disk="));
-      continue;
+    const std::pair<absl::string_view, std::string> parts = absl::StrSplit(option, absl::MaxSplits('=', 1));
+    const auto& [key, value] = parts;
+    if (key == "disk") {
+      preset = value;
+    } else if (key == "from" || key == "to") {
+      if (value.empty()) return absl::InvalidArgumentError(absl::StrCat(key, "= names no directory"));
+      (key == "from" ? spec->from : spec->to) = value;
+    } else if (key == "error-model") {
+      if (absl::Status status = CheckErrorModel(value); !status.ok()) return status;
+      spec->error_model = value;
+    } else {
+      has_size |= key == "size";
+      absl::StrAppend(&settings, ",", option);
     }
-    has_size |= absl::StartsWith(option, "size=");
-    absl::StrAppend(&settings, ",", option);
   }
-  return absl::StrCat(preset, has_size ? "" : ",size=1G", settings);
+  spec->disk = absl::StrCat(preset, has_size ? "" : ",size=1G", settings);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -50,7 +75,10 @@ absl::StatusOr<SimfsSpec> ParseSimfsSpec(absl::string_view text) {
   if (!prefix.ok()) return prefix.status();
   SimfsSpec spec;
   spec.prefix = *std::move(prefix);
-  if (colon != absl::string_view::npos) spec.disk = DiskText(text.substr(colon + 1));
+  if (colon != absl::string_view::npos) {
+    const absl::Status parsed = ParseOptions(text.substr(colon + 1), &spec);
+    if (!parsed.ok()) return parsed;
+  }
   const absl::StatusOr<SimDiskParameters> disk = ParseSimDisk(spec.disk);
   if (!disk.ok()) return disk.status();
   if (disk->size_bytes < simfs::kDiskBytesMin) {
@@ -60,6 +88,12 @@ absl::StatusOr<SimfsSpec> ParseSimfsSpec(absl::string_view text) {
   return spec;
 }
 
-std::string SimfsSpecText(const SimfsSpec& spec) { return absl::StrCat(spec.prefix, ":disk=", spec.disk); }
+std::string SimfsSpecText(const SimfsSpec& spec) {
+  std::string text = absl::StrCat(spec.prefix, ":disk=", spec.disk);
+  if (!spec.from.empty()) absl::StrAppend(&text, ",from=", spec.from);
+  if (!spec.to.empty()) absl::StrAppend(&text, ",to=", spec.to);
+  if (spec.error_model != SimfsSpec().error_model) absl::StrAppend(&text, ",error-model=", spec.error_model);
+  return text;
+}
 
 }  // namespace aiolab

@@ -17,14 +17,19 @@
 namespace aiolab {
 namespace {
 
+// Null if that fails.
+void* Map(size_t size, int flags, long fd) {
+  const long mapped = RawSyscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+  return mapped < 0 && mapped >= -4095 ? nullptr : reinterpret_cast<void*>(mapped);
+}
+
 // Blocks are reserved, as a store into a mapping that the disk has no room for is a SIGBUS. Null if that fails.
 void* MapNewFile(const std::string& path, size_t size) {
   const long fd = RawSyscall(__NR_openat, AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return nullptr;
-  long mapped = RawSyscall(__NR_fallocate, fd, 0, 0, size);
-  if (mapped == 0) mapped = RawSyscall(__NR_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* const mapped = RawSyscall(__NR_fallocate, fd, 0, 0, size) == 0 ? Map(size, MAP_SHARED, fd) : nullptr;
   RawSyscall(__NR_close, fd);
-  return mapped < 0 && mapped >= -4095 ? nullptr : reinterpret_cast<void*>(mapped);
+  return mapped;
 }
 
 // 0 or an errno.
@@ -44,11 +49,19 @@ std::string TailPath(absl::string_view run_dir, int rank) { return absl::StrCat(
 
 TraceFile::TraceFile(std::string path, const std::string& tail_path) : path_(std::move(path)) {
   void* memory = MapNewFile(tail_path, sizeof(Tail));
-  if (memory == nullptr) memory = ::operator new(sizeof(Tail));
+  if (memory == nullptr) memory = Map(sizeof(Tail), MAP_PRIVATE | MAP_ANONYMOUS, -1);
+  if (memory == nullptr) {
+    error_ = std::string(FileError(ENOMEM, path_, "cannot be written").message());
+    return;
+  }
   tail_ = new (memory) Tail;
   tail_->bytes_before = 0;
   tail_->size.store(0, std::memory_order_release);
   Write("");
+}
+
+TraceFile::~TraceFile() {
+  if (tail_ != nullptr) RawSyscall(__NR_munmap, tail_, sizeof(Tail));
 }
 
 void TraceFile::Append(absl::string_view lines) {
@@ -63,8 +76,9 @@ void TraceFile::Append(absl::string_view lines) {
 }
 
 void TraceFile::Flush() {
+  if (!error_.empty()) return;
   const uint64_t size = tail_->size.load(std::memory_order_relaxed);
-  if (size == 0 || !error_.empty()) return;
+  if (size == 0) return;
   Write({tail_->text, size});
   // In this order: who is killed in between has an empty tail, not one that begins at the wrong place.
   tail_->size.store(0, std::memory_order_release);

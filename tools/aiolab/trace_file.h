@@ -27,8 +27,10 @@ std::string TailPath(absl::string_view run_dir, int rank);
 // Thread-compatible.
 class TraceFile {
  public:
-  // Makes the file at `path` anew. Without a tail file (a full disk) the tail is in ordinary memory.
+  // Makes the file at `path` anew. Without a tail file (a full disk) the tail is in memory of this process alone.
   TraceFile(std::string path, const std::string& tail_path);
+  // Does not flush: in a child of fork the tail is the parent's.
+  ~TraceFile();
   TraceFile(const TraceFile&) = delete;
   TraceFile& operator=(const TraceFile&) = delete;
 
@@ -55,7 +57,7 @@ class TraceFile {
   void Write(absl::string_view text);
 
   const std::string path_;
-  Tail* tail_;
+  Tail* tail_ = nullptr;
   bool begun_ = false;
   std::string error_;
 };

@@ -184,6 +184,9 @@ bool SyscallOfProcess(long nr, const long (&a)[6], long* ret) {
     case __NR_dup3:
       *ret = DupTo(static_cast<int>(a[0]), static_cast<int>(a[1]), static_cast<int>(a[2]), /*is_dup3=*/true);
       return true;
+    case __NR_fadvise64:
+      *ret = 0;
+      return AdviseModel(static_cast<int>(a[0]), a[1], a[2], static_cast<int>(a[3]));
     case __NR_rt_sigaction:
       *ret = RtSigaction(static_cast<int>(a[0]), As<const KernelSigaction*>(a[1]), As<KernelSigaction*>(a[2]));
       return true;

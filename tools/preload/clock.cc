@@ -160,9 +160,12 @@ void EmulateCpuid(greg_t* registers) {
   registers[REG_RDX] = edx;
 }
 
-bool OnAlternateStack() {
-  stack_t stack = {};
-  return RawSyscall(__NR_sigaltstack, nullptr, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
+// Whether the handler that got `context` runs on the thread's alternate stack, which the kernel names there; a stack
+// that is none has no size.
+bool OnAlternateStack(const ucontext_t& context) {
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const auto begin = reinterpret_cast<uintptr_t>(context.uc_stack.ss_sp);
+  return here - begin < context.uc_stack.ss_size;
 }
 
 }  // namespace
@@ -172,7 +175,8 @@ void TrapTimeStampCounter(bool trap) { RawSyscall(__NR_prctl, PR_SET_TSC, trap ?
 void TrapCpuid() { SetCpuidWorks(false); }
 
 bool EmulateInstruction(void* ucontext) {
-  greg_t* const registers = static_cast<ucontext_t*>(ucontext)->uc_mcontext.gregs;
+  auto& context = *static_cast<ucontext_t*>(ucontext);
+  greg_t* const registers = context.uc_mcontext.gregs;
   const auto rip = static_cast<uint64_t>(registers[REG_RIP]);
   // A fault of this kind comes from an instruction that was fetched, so it can be read; what lies behind it may not be.
   const auto* const code = reinterpret_cast<const unsigned char*>(rip);
@@ -189,7 +193,7 @@ bool EmulateInstruction(void* ucontext) {
     ticks = RealTimeStampCounter();
   } else {
     // The client's alternate stack is too small for the model.
-    ticks = static_cast<uint64_t>(ClientNowNs(/*look=*/!OnAlternateStack()) + kMonotonicStartNs);
+    ticks = static_cast<uint64_t>(ClientNowNs(/*look=*/!OnAlternateStack(context)) + kMonotonicStartNs);
   }
   registers[REG_RAX] = static_cast<greg_t>(ticks & 0xffffffff);
   registers[REG_RDX] = static_cast<greg_t>(ticks >> 32);

@@ -1,6 +1,7 @@
 #include "tools/preload/descriptors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <stdio.h>
 
@@ -64,6 +65,12 @@ long DupTo(int oldfd, int newfd, int flags, bool is_dup3) {
   if (oldfd != newfd && (OnSimfs(oldfd) || OnSimfs(newfd)) && OwnsMemory()) return DupSimfsTo(oldfd, newfd, flags);
   if (oldfd != newfd && !MayClose(newfd)) return -EBADF;
   return is_dup3 ? RawSyscall(__NR_dup3, oldfd, newfd, flags) : RawSyscall(__NR_dup2, oldfd, newfd);
+}
+
+bool AdviseModel(int fd, off_t offset, off_t length, int advice) {
+  if (advice != POSIX_FADV_DONTNEED || !ModelHasFds()) return false;
+  const ScopedSignalDelivery signals;
+  return TheMachine()->AdviseDontNeedOfHostFd(fd, offset, length);
 }
 
 }  // namespace aiolab::preload

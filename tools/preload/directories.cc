@@ -124,8 +124,6 @@ int Scan(const char* path, Dirent*** list, int (*wanted)(const Dirent*),
   return static_cast<int>(found.size());
 }
 
-bool IsOnSimfs(const char* path) { return HasSimfs() && RouteOf(AT_FDCWD, path).side == Route::Side::kSimfs; }
-
 }  // namespace
 }  // namespace aiolab::preload
 

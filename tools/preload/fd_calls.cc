@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "tools/preload/descriptors.h"
 #include "tools/preload/file_calls.h"
 #include "tools/preload/simfs_stat.h"
 
@@ -84,7 +85,6 @@ RealFunction<void()> real_sync("sync");
 RealFunction<int(int, off_t, off_t)> real_posix_fallocate("posix_fallocate");
 RealFunction<int(int, off_t, off_t)> real_posix_fallocate64("posix_fallocate64");
 RealFunction<int(int, off_t, off_t, int)> real_posix_fadvise("posix_fadvise");
-RealFunction<int(int, off_t, off_t, int)> real_posix_fadvise64("posix_fadvise64");
 RealFunction<int(int, int, off_t)> real_lockf("lockf");
 RealFunction<int(int, int, off_t)> real_lockf64("lockf64");
 RealFunction<int(int, const timeval*)> real_futimes("futimes");
@@ -110,6 +110,11 @@ int Lockf(int fd, int cmd, off_t length) {
   const long ret = CallSimfs(__NR_fcntl, fd, F_GETLK, &lock);
   if (ret < 0 || lock.l_type == F_UNLCK) return static_cast<int>(ret);
   return -EACCES;
+}
+
+int Fadvise(int fd, off_t offset, off_t length, int advice) {
+  if (OnSimfs(fd)) return static_cast<int>(-CallSimfs(__NR_fadvise64, fd, offset, length, advice));
+  return AdviseModel(fd, offset, length, advice) ? 0 : real_posix_fadvise(fd, offset, length, advice);
 }
 
 int Fstatvfs(int fd, struct statvfs* status) {
@@ -153,10 +158,12 @@ INTERPOSE_POSIX(posix_fallocate, (int fd, off_t offset, off_t length), (fd, offs
                 offset, length)
 INTERPOSE_POSIX(posix_fallocate64, (int fd, off_t offset, off_t length), (fd, offset, length), __NR_fallocate, fd, 0,
                 offset, length)
-INTERPOSE_POSIX(posix_fadvise, (int fd, off_t offset, off_t length, int advice), (fd, offset, length, advice),
-                __NR_fadvise64, fd, offset, length, advice)
-INTERPOSE_POSIX(posix_fadvise64, (int fd, off_t offset, off_t length, int advice), (fd, offset, length, advice),
-                __NR_fadvise64, fd, offset, length, advice)
+INTERPOSE(int, posix_fadvise, (int fd, off_t offset, off_t length, int advice)) {
+  return Fadvise(fd, offset, length, advice);
+}
+INTERPOSE(int, posix_fadvise64, (int fd, off_t offset, off_t length, int advice)) {
+  return Fadvise(fd, offset, length, advice);
+}
 
 INTERPOSE(int, lockf, (int fd, int cmd, off_t length)) {
   return OnSimfs(fd) ? static_cast<int>(WithErrno(Lockf(fd, cmd, length))) : real_lockf(fd, cmd, length);

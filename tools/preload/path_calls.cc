@@ -54,6 +54,10 @@ PATH_CALL(int, mkdirat, (int dirfd, const char* path, mode_t mode), (dirfd, path
 PATH_CALL(int, mknod, (const char* path, mode_t mode, dev_t device), (path, mode, device), __NR_mknod, path, mode,
           device)
 PATH_CALL(int, mkfifo, (const char* path, mode_t mode), (path, mode), __NR_mknod, path, mode, 0)
+PATH_CALL(int, mknodat, (int dirfd, const char* path, mode_t mode, dev_t device), (dirfd, path, mode, device),
+          __NR_mknodat, dirfd, path, mode, device)
+PATH_CALL(int, mkfifoat, (int dirfd, const char* path, mode_t mode), (dirfd, path, mode), __NR_mknodat, dirfd, path,
+          mode, 0)
 PATH_CALL(int, link, (const char* from, const char* to), (from, to), __NR_link, from, to)
 PATH_CALL(int, linkat, (int from_dirfd, const char* from, int to_dirfd, const char* to, int flags),
           (from_dirfd, from, to_dirfd, to, flags), __NR_linkat, from_dirfd, from, to_dirfd, to, flags)
@@ -119,8 +123,6 @@ RealFunction<int(int, const char*, struct stat*)> real_lxstat("__lxstat", "GLIBC
 RealFunction<int(int, const char*, struct stat*)> real_lxstat64("__lxstat64", "GLIBC_2.2.5");
 RealFunction<int(int, int, const char*, struct stat*, int)> real_fxstatat("__fxstatat", "GLIBC_2.4");
 RealFunction<int(int, int, const char*, struct stat*, int)> real_fxstatat64("__fxstatat64", "GLIBC_2.4");
-
-bool IsOnSimfs(const char* path) { return HasSimfs() && RouteOf(AT_FDCWD, path).side == Route::Side::kSimfs; }
 
 int Statvfs(const char* path, struct statvfs* status, RealFunction<int(const char*, struct statvfs*)>& real) {
   struct statfs from;

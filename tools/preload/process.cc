@@ -34,6 +34,7 @@
 #include "tools/preload/thread_state.h"
 #include "tools/preload/tick.h"
 #include "tools/preload/timers.h"
+#include "tools/preload/write_recording.h"
 #include "uapi/raw_syscall.h"
 
 namespace aiolab::preload {
@@ -122,6 +123,7 @@ void KeepFilesInChild(Lab& mine) {
   mine.replay = nullptr;
   mine.trace_text.clear();
   mine.trace.reset();
+  ForgetWriteRecording();
   mine.real_start_ns = HostMonotonicNs();
   mine.bytes_written_before_fork = mine.machine->kernel().stats.bytes_written;
 }
@@ -181,7 +183,11 @@ void Start() {
   identity = new RunIdentity{config->profile, config->cpus, RulesForToken(*config)};
   if (!config->simfs.empty()) {
     simfs_spec = new SimfsSpec(*ParseSimfsSpec(config->simfs));  // ParseRunConfig has looked at it
-    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", config->simfs);
+    // Where the host has its directories may differ.
+    SimfsSpec named = *simfs_spec;
+    if (!named.from.empty()) named.from = "DIR";
+    if (!named.to.empty()) named.to = "DIR";
+    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", SimfsSpecText(named));
   }
   const long page = RawSyscall(__NR_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   RawSyscall(__NR_madvise, page, 4096, MADV_WIPEONFORK);
@@ -212,6 +218,7 @@ void Claim(Lab& mine) {
   // Without a run directory there is nobody to report to; the client goes on.
   if (!rank.ok()) return;
   mine.rank = *rank;
+  WriteRecordingGoesTo(*rank);
   if (config->trace_format.empty()) return;
   mine.trace = std::make_unique<TraceFile>(TracePathOfRank(*config, *rank), TailPath(config->run_dir, *rank));
   mine.trace->Append(mine.trace_text);
@@ -260,7 +267,6 @@ Lab* NewLab(bool setup) {
   options.trace_sink = mine->sink.get();
   options.host_files = true;
   options.model_files_too = simfs_spec != nullptr;
-  if (fault_rules != nullptr) options.fault_rules = *fault_rules;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
   options.patience_alone = HangPatience(/*alone=*/true);
@@ -273,6 +279,11 @@ Lab* NewLab(bool setup) {
   if (simfs_spec != nullptr) {
     const absl::Status status = MountSimfs(*mine->machine, *simfs_spec);
     if (!status.ok()) RefuseRun(status.message());
+    mine->start_ns -= SimfsSetupNs();
+  }
+  // What goes wrong goes wrong for the client, not for a file system in the making.
+  if (fault_rules != nullptr) {
+    for (const FaultRule& rule : *fault_rules) mine->machine->AddFaultRule(rule);
   }
   return mine;
 }
@@ -399,7 +410,7 @@ void WriteReport(int killed_by, bool interim) {
     report.faults.push_back(
         {counts.text, counts.occasions, counts.hits, counts.first_ns, counts.last_ns, counts.unfired_because});
   }
-  report.virtual_time_ns = mine->machine->NowNs();
+  report.virtual_time_ns = mine->machine->NowNs() - SimfsSetupNs();
   report.real_time_ns = HostMonotonicNs() - mine->real_start_ns;
   Notes notes = NotesSoFar();
   report.not_replayable_because = std::move(notes.not_replayable);
@@ -434,6 +445,11 @@ void FinishForExec() {
   {
     const ScopedSignalDelivery signals;
     mine->machine->ExitAio();
+    FinishWriteRecording();
+    if (simfs_spec != nullptr && mine->rank == 1) {
+      const absl::Status exported = ExportSimfs(*mine->machine, *simfs_spec);
+      if (!exported.ok()) AddFinding(absl::StrCat("--simfs: to=", simfs_spec->to, ": ", exported.message()));
+    }
   }
   WriteReport();
   mine->finished = false;  // after an exec that failed there is more to report

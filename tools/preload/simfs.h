@@ -40,6 +40,9 @@ struct Route {
 };
 Route RouteOf(int dirfd, const char* path);
 
+// `path`, from the working directory, leads to a simulated file, which need not be there.
+bool IsOnSimfs(const char* path);
+
 // System call `nr`, if it is one for the simulated file system. True: *ret is its result, >= 0 or -errno. False: it is
 // the host's affair. close and the dups are in descriptors.h.
 bool SimfsSyscall(long nr, const long (&a)[6], long* ret);

@@ -286,6 +286,8 @@ std::atomic<const MixedFiles*> simfs_files{nullptr};
 
 bool HasSimfs() { return Active() && TheSimfsSpec() != nullptr && !Machine::InsideModel(); }
 
+bool IsOnSimfs(const char* path) { return HasSimfs() && RouteOf(AT_FDCWD, path).side == Route::Side::kSimfs; }
+
 bool SimfsSyscall(long nr, const long (&given)[6], long* ret) {
   if (nr < 0 || static_cast<size_t>(nr) >= kNumbersMax) return false;
   long a[6];

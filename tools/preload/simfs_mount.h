@@ -11,8 +11,15 @@
 
 namespace aiolab::preload {
 
-// Makes it and mounts it. From now on OnSimfs() knows its files.
+// Makes it, mounts it, and fills it with what spec.from has. From now on OnSimfs() knows its files. Nothing of this is
+// in the trace or among the counts.
 absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec);
+
+// Makes spec.to, if there is one, hold what the file system has now.
+absl::Status ExportSimfs(Machine& machine, const SimfsSpec& spec);
+
+// Virtual time that went into these, which is not the client's.
+int64_t SimfsSetupNs();
 
 // Writes everything back and waits for the disk.
 void SettleSimfs(Machine& machine);

@@ -41,8 +41,7 @@ RealFunction<FILE*(const char*, const char*, FILE*)> real_freopen64("freopen64")
 
 FILE* Reopen(const char* path, const char* mode, FILE* stream,
              RealFunction<FILE*(const char*, const char*, FILE*)>& real) {
-  const bool to_simfs = path != nullptr && HasSimfs() && RouteOf(AT_FDCWD, path).side == Route::Side::kSimfs;
-  if (!to_simfs && !OnSimfs(fileno(stream))) return real(path, mode, stream);
+  if (!(path != nullptr && IsOnSimfs(path)) && !OnSimfs(fileno(stream))) return real(path, mode, stream);
   AddWarning("freopen from or to a simulated file was refused (EOPNOTSUPP): fclose and fopen it");
   errno = EOPNOTSUPP;
   return nullptr;

@@ -45,6 +45,13 @@ void SectorStore::Write(sector_t first, absl::string_view from) {
   });
 }
 
+void SectorStore::CopyFrom(const SectorStore& other) {
+  chunks_.clear();
+  chunks_.reserve(other.chunks_.size());
+  // tidy: allow hash-order: each goes to its own place
+  for (const auto& [index, chunk] : other.chunks_) chunks_.emplace(index, std::make_unique<Chunk>(*chunk));
+}
+
 std::vector<uint64_t> SectorStore::ChunksIn(sector_t first, uint64_t sectors) const {
   std::vector<uint64_t> found;
   if (sectors == 0) return found;

@@ -29,6 +29,9 @@ class SectorStore {
   // Frees the chunks that lie wholly inside.
   void Zero(sector_t first, uint64_t sectors);
 
+  // Becomes a copy of `other`.
+  void CopyFrom(const SectorStore& other);
+
   // Those among the chunks of a range that have memory, by index (sector / 8), in order.
   std::vector<uint64_t> ChunksIn(sector_t first, uint64_t sectors) const;
 

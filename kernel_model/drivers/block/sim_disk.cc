@@ -46,6 +46,8 @@ SimDisk::~SimDisk() {
 }
 
 void SimDisk::queue_rq(request* rq) {
+  if (kernel_.faults.armed(FaultSite::kDevice) && FaultTakesOver(rq)) [[unlikely]]
+    return;
   list_add_tail(&rq->queuelist, &in_flight_);
   Start(rq);
 }
@@ -55,6 +57,7 @@ void SimDisk::Complete(Executor::Event& event) {
   SimDisk& disk = *completion.disk;
   request* const rq = completion.done;
   const uint64_t cache_position = completion.cache_position;
+  disk.completing_began_ = completion.began;
   disk.idle_completions_.push_back(&completion);
   ScopedCurrent in_interrupt(disk.kernel_.irq);
   list_del_init(&rq->queuelist);
@@ -66,13 +69,14 @@ void SimDisk::Complete(Executor::Event& event) {
 
 // Moves one bio's bytes between its memory and the end of staging_, for a write, or the disk. 0, or -EFAULT if the
 // client's memory has gone away.
-int SimDisk::TransferBio(bio& bio, bool write) {
-  sector_t sector = bio.bi_sector;
+int SimDisk::TransferBio(bio& bio, bool write, const RequestFault& fault) {
+  sector_t sector = Misdirected(fault, bio.bi_sector, bio_sectors(&bio));
   for (const bio_vec& vec : bio.bi_io_vec) {
     const size_t begin = write ? staging_.size() : 0;
     staging_.resize(begin + vec.bv_len);
     char* const staged = staging_.data() + begin;
     if (!write) bytes_.Read(sector, absl::MakeSpan(staged, vec.bv_len));
+    if (!write && !bit_rot_.empty()) ShowBitRot(sector, absl::MakeSpan(staged, vec.bv_len));
     void* const to = write ? staged : vec.bv_base;
     const void* const from = write ? vec.bv_base : staged;
     if (!vec.bv_user) {
@@ -86,7 +90,18 @@ int SimDisk::TransferBio(bio& bio, bool write) {
 }
 
 // The bytes of staging_ go to `first`.
-void SimDisk::Store(const request& rq, sector_t first) {
+void SimDisk::Store(const request& rq, sector_t first, const RequestFault& fault) {
+  if (fault.kind == FaultKind::kTorn) {
+    const uint64_t before_bytes = (first - blk_rq_pos(&rq)) << SECTOR_SHIFT;
+    if (before_bytes >= fault.n) return;
+    staging_.resize(std::min<uint64_t>(staging_.size(), fault.n - before_bytes));
+  }
+  const uint64_t sectors = staging_.size() >> SECTOR_SHIFT;
+  first = Misdirected(fault, first, sectors);
+  bit_rot_.erase(
+      std::remove_if(bit_rot_.begin(), bit_rot_.end(),
+                     [&](const RottenBit& bit) { return bit.sector >= first && bit.sector < first + sectors; }),
+      bit_rot_.end());
   if (NeedsMedium(rq)) {
     cache_.WriteDurably(first, staging_);
   } else {
@@ -97,11 +112,11 @@ void SimDisk::Store(const request& rq, sector_t first) {
 }
 
 // Bios that follow one another are written as one, so that an atomic unit of several of them stays whole.
-int SimDisk::WriteRequest(request& rq) {
+int SimDisk::WriteRequest(request& rq, const RequestFault& fault) {
   staging_.clear();
   sector_t first = blk_rq_pos(&rq);
   const auto store_staged = [&](sector_t next) {
-    if (!staging_.empty()) Store(rq, first);
+    if (!staging_.empty()) Store(rq, first, fault);
     staging_.clear();
     first = next;
   };
@@ -111,7 +126,7 @@ int SimDisk::WriteRequest(request& rq) {
       continue;
     }
     const size_t staged = staging_.size();
-    bio->bi_status = TransferBio(*bio, /*write=*/true);
+    bio->bi_status = TransferBio(*bio, /*write=*/true, RequestFault());
     if (bio->bi_status == 0) continue;
     staging_.resize(staged);
     store_staged(bio_end_sector(bio));
@@ -144,6 +159,9 @@ int SimDisk::CheckBadSectors(const request& rq) {
 // As an NVMe device, which reports one status for the whole command: a bad sector fails every bio of its request.
 int SimDisk::Transfer(request& rq, uint64_t cache_position) {
   const blk_opf_t op = req_op(rq.cmd_flags);
+  const RequestFault fault = faults_.empty() ? RequestFault() : TakeFault(rq);
+  if (fault.error != 0) return -fault.error;
+  if (fault.kind == FaultKind::kLost) return 0;
   if (op == REQ_OP_FLUSH) {
     if (kernel_.bug != SeededBug::kFlushKeepsCache) cache_.Flushed(cache_position);
     ++kernel_.stats.flushes;
@@ -157,11 +175,11 @@ int SimDisk::Transfer(request& rq, uint64_t cache_position) {
   switch (op) {
     case REQ_OP_READ:
       for (bio* bio = rq.bio; bio != nullptr; bio = bio->bi_next) {
-        if (HasMemory(*bio)) bio->bi_status = TransferBio(*bio, /*write=*/false);
+        if (HasMemory(*bio)) bio->bi_status = TransferBio(*bio, /*write=*/false, fault);
       }
       return 0;
     case REQ_OP_WRITE:
-      return WriteRequest(rq);
+      return WriteRequest(rq, fault);
     case REQ_OP_DISCARD:
     case REQ_OP_WRITE_ZEROES:
       staging_.clear();
@@ -180,11 +198,12 @@ int SimDisk::Transfer(request& rq, uint64_t cache_position) {
 }
 
 void SimDisk::Observe(DiskObserver::Kind kind, const request& rq, sector_t first) {
+  ++observed_;
   if (observer_ == nullptr) return;
   const bool writes = kind == DiskObserver::Kind::kWrite;
-  observer_->OnRequest({kind, kernel_.executor.NowNs(), first,
-                        writes ? staging_.size() >> SECTOR_SHIFT : blk_rq_sectors(&rq),
-                        writes ? absl::string_view(staging_) : absl::string_view(), (rq.cmd_flags & REQ_FUA) != 0});
+  observer_->OnRequest(
+      {kind, kernel_.executor.NowNs(), first, writes ? staging_.size() >> SECTOR_SHIFT : blk_rq_sectors(&rq),
+       writes ? absl::string_view(staging_) : absl::string_view(), (rq.cmd_flags & REQ_FUA) != 0, completing_began_});
 }
 
 void SimDisk::ForgetRequests(DropBio drop) {
@@ -196,26 +215,31 @@ void SimDisk::ForgetRequests(DropBio drop) {
   for (list_head* list : {&in_flight_, &waiting_for_head_}) {
     while (!list_empty(list)) list_del_init(list->next);
   }
+  faults_.clear();
+  held_.clear();
   head_busy_ = false;
   std::fill(channel_free_ns_.begin(), channel_free_ns_.end(), 0);
   read_link_free_ns_ = write_link_free_ns_ = written_back_ns_ = 0;
   blk_mq_forget_requests(queue_, drop);
 }
 
-void SimDisk::PowerCut(DropBio drop) {
+void SimDisk::PowerCut(DropBio drop, uint32_t tear_bytes) {
   // What was in flight may have arrived, in whole, in part or not at all: as if it had been cached a moment ago.
   for (list_head* entry = in_flight_.next; entry != &in_flight_; entry = entry->next) {
     const request& rq = *list_entry(entry, request, queuelist);
+    if (!faults_.empty() && TakeFault(rq).kind != FaultKind::kNone) continue;  // none of its bytes, or not here
     const blk_opf_t op = req_op(rq.cmd_flags);
     if (op == REQ_OP_DISCARD || op == REQ_OP_WRITE_ZEROES) cache_.Zero(blk_rq_pos(&rq), blk_rq_sectors(&rq));
     if (op != REQ_OP_WRITE) continue;
     for (bio* bio = rq.bio; bio != nullptr; bio = bio->bi_next) {
       staging_.clear();
-      if (HasMemory(*bio) && TransferBio(*bio, /*write=*/true) == 0) cache_.Write(bio->bi_sector, staging_);
+      if (HasMemory(*bio) && TransferBio(*bio, /*write=*/true, RequestFault()) == 0)
+        cache_.Write(bio->bi_sector, staging_);
     }
   }
   cache_.PowerCut(
-      [this](uint32_t versions) { return kernel_.chooser.Choose(Choice::kSurvival, versions, "sim_disk/survival"); });
+      [this](uint32_t versions) { return kernel_.chooser.Choose(Choice::kSurvival, versions, "sim_disk/survival"); },
+      tear_bytes >> SECTOR_SHIFT);
   ForgetRequests(drop);
 }
 

@@ -16,11 +16,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "kernel_model/block/blk_mq.h"
 #include "kernel_model/drivers/block/sector_store.h"
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
 #include "kernel_model/drivers/block/write_cache.h"
+#include "kernel_model/kernel/fault_inject.h"
 
 namespace aiolab {
 
@@ -35,6 +38,9 @@ class DiskObserver {
     uint64_t sectors;
     absl::string_view bytes;  // of a write; empty if it only took its time
     bool fua;
+    // How many entries came before this one's request was given to the disk: it was under way while all that followed
+    // completed. A flush covers those that came before.
+    uint64_t began;
   };
   virtual ~DiskObserver() = default;
   // A request that succeeded. `entry.bytes` is valid during the call.
@@ -52,14 +58,17 @@ class SimDisk : public block_device {
   request_queue& queue() { return queue_; }
   // The bytes as the next read would find them.
   const SectorStore& bytes() const { return bytes_; }
+  // Has these bytes from now on, durably. Requires: nothing was written yet.
+  void Load(const SectorStore& contents) { bytes_.CopyFrom(contents); }
   // How many written bytes are not durable.
   uint64_t bytes_at_risk() const { return cache_.bytes_waiting(); }
 
   // The power goes. Everything durable stays; of each atomic unit that was written since, by a request that had ended
   // or was in flight, the Chooser says which version is left. No request is left, in the queue or in flight, and no bio
   // ends; `drop` gets each of them, and puts it (DropBio in block/bio.h). Requires: no task sleeps for a request here,
-  // and the memory of the requests in flight is still there.
-  void PowerCut(DropBio drop);
+  // and the memory of the requests in flight is still there. `tear_bytes` replaces the atomic unit, if it is not 0: a
+  // power of two of at least 512.
+  void PowerCut(DropBio drop, uint32_t tear_bytes = 0);
   // The requests alone are forgotten, as in the child of a fork.
   void ForgetRequests(DropBio drop);
 
@@ -75,6 +84,15 @@ class SimDisk : public block_device {
   void ClearBadSectors() { bad_sectors_.clear(); }
   const std::vector<BadSectors>& bad_sectors() const { return bad_sectors_; }
 
+  // Bits that read as if they had changed on the medium, until their sector is written or they are taken off this list.
+  struct RottenBit {
+    sector_t sector;
+    uint32_t byte;  // in the sector; 0x10 of it is wrong
+    friend bool operator==(const RottenBit&, const RottenBit&) = default;
+  };
+  void ClearBitRot() { bit_rot_.clear(); }
+  const std::vector<RottenBit>& bit_rot() const { return bit_rot_; }
+
   // Null: none. Must outlive the disk or be taken back.
   void set_observer(DiskObserver* observer) { observer_ = observer; }
 
@@ -83,8 +101,25 @@ class SimDisk : public block_device {
     SimDisk* disk;
     request* done;
     uint64_t cache_position;  // of a flush: what it covers
+    uint64_t began;           // for the observer
   };
   static void Complete(Executor::Event& event);
+  // What a fault rule makes of a request's bytes: an error, kLost, kTorn or kMisdirected (`n` bytes).
+  struct RequestFault {
+    FaultKind kind = FaultKind::kNone;
+    int error = 0;
+    uint64_t n = 0;
+  };
+
+  // sim_disk_fault.cc: what fault rules make of a request.
+  struct HeldRequest;
+  bool FaultTakesOver(request* rq);
+  void NoteFault(const request& rq, const Fault& fault);
+  bool HoldBack(request* rq, const Fault& timing);
+  RequestFault TakeFault(const request& rq);
+  sector_t Misdirected(const RequestFault& fault, sector_t first, uint64_t sectors) const;
+  void RotOneBit(const request& rq);
+  void ShowBitRot(sector_t first, absl::Span<char> bytes) const;
 
   // sim_disk_service.cc: when it is done.
   void Start(request* rq);
@@ -96,10 +131,10 @@ class SimDisk : public block_device {
 
   // sim_disk.cc: what it does.
   int Transfer(request& rq, uint64_t cache_position);
-  int TransferBio(bio& bio, bool write);
-  int WriteRequest(request& rq);
+  int TransferBio(bio& bio, bool write, const RequestFault& fault);
+  int WriteRequest(request& rq, const RequestFault& fault);
   int CheckBadSectors(const request& rq);
-  void Store(const request& rq, sector_t first);
+  void Store(const request& rq, sector_t first, const RequestFault& fault);
   void Observe(DiskObserver::Kind kind, const request& rq, sector_t first);
   bool Mechanical() const { return parameters_.rotation_ns > 0; }
 
@@ -110,7 +145,14 @@ class SimDisk : public block_device {
   WriteCache cache_;
   std::string staging_;  // bytes on their way between a request's memory and the disk
   std::vector<BadSectors> bad_sectors_;
+  std::vector<RottenBit> bit_rot_;
   DiskObserver* observer_ = nullptr;
+  uint64_t observed_ = 0;          // entries
+  uint64_t completing_began_ = 0;  // of the request that completes now
+
+  // By tag, of requests in flight. Both are empty unless a fault rule has struck.
+  absl::flat_hash_map<int, RequestFault> faults_;
+  absl::flat_hash_map<int, std::unique_ptr<held_back>> held_;
 
   list_head in_flight_;  // in the order of issue
   std::vector<std::unique_ptr<Completion>> completions_;

@@ -4,15 +4,10 @@
 #include <cmath>
 #include <map>
 
+#include "kernel_model/sim/exponential.h"
+
 namespace aiolab {
 namespace {
-
-// A table, so that a latency does not depend on a mathematics library.
-constexpr int64_t kExponential[kLatencyQuantiles] = {
-    8,    24,   40,   56,   73,   90,   107,  125,  143,  161,  179,  198,  217,  237,  257,  277,
-    298,  319,  341,  363,  386,  409,  433,  458,  483,  508,  535,  562,  589,  618,  647,  678,
-    709,  741,  774,  809,  845,  882,  920,  960,  1002, 1045, 1091, 1138, 1188, 1241, 1297, 1356,
-    1418, 1485, 1556, 1633, 1717, 1808, 1908, 2019, 2144, 2287, 2454, 2655, 2906, 3243, 3753, 4852};
 
 constexpr uint64_t kTiB = uint64_t{1} << 40;
 constexpr uint64_t kReadBytes = 4096;
@@ -112,7 +107,7 @@ int64_t RandomReadPercentileNs(const SimDiskParameters& parameters, double perce
   std::vector<int64_t> latencies;
   const int64_t transfer_ns = TransferNs(kReadBytes, parameters.read_bytes_per_second);
   if (parameters.rotation_ns == 0) {
-    for (uint32_t quantile = 0; quantile < kLatencyQuantiles; ++quantile) {
+    for (uint32_t quantile = 0; quantile < kQuantiles; ++quantile) {
       latencies.push_back(LatencyAtQuantileNs(parameters.read, quantile) + transfer_ns);
     }
   } else {

@@ -88,8 +88,7 @@ int64_t RandomReadPercentileNs(const SimDiskParameters& parameters, double perce
 
 // The parts of the latency model that the disk and the percentiles share.
 
-// 64 quantiles of the exponential distribution with mean 1000.
-inline constexpr uint32_t kLatencyQuantiles = 64;
+// `quantile` is one of kQuantiles (sim/exponential.h).
 int64_t LatencyAtQuantileNs(const SimDiskLatency& latency, uint32_t quantile);
 // How long `bytes` take at a rate; 0 for rate 0, which means no limit.
 int64_t TransferNs(uint64_t bytes, uint64_t bytes_per_second);

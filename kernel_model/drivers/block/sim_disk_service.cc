@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernel_model/drivers/block/sim_disk.h"
+#include "kernel_model/sim/exponential.h"
 
 namespace aiolab {
 namespace {
@@ -114,7 +115,7 @@ void SimDisk::Start(request* rq) {
   }
   const SimDiskLatency& latency = LatencyOf(*rq, parameters_, needs_medium);
   const uint32_t quantile =
-      latency.mean_ns == 0 ? 0 : kernel_.chooser.Choose(Choice::kLatency, kLatencyQuantiles, SiteOf(*rq));
+      latency.mean_ns == 0 ? 0 : kernel_.chooser.Choose(Choice::kLatency, kQuantiles, SiteOf(*rq));
   const int64_t latency_ns = latency.mean_ns == 0 ? latency.fixed_ns : LatencyAtQuantileNs(latency, quantile);
   const int64_t end_ns = ServiceEndNs(*rq, latency_ns);
   if (needs_medium && Mechanical()) MoveHead(*rq);
@@ -131,6 +132,7 @@ void SimDisk::Start(request* rq) {
   }
   completion->done = rq;
   completion->cache_position = cache_.position();
+  completion->began = observed_;
   kernel_.executor.At(*completion, end_ns);
 }
 

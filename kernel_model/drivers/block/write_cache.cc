@@ -155,23 +155,31 @@ void WriteCache::Flushed(uint64_t position) {
   if (popped) DropUnneededBefores();
 }
 
-void WriteCache::PowerCut(absl::FunctionRef<uint32_t(uint32_t versions)> choose) {
+// The sequence up to which writes of some unit in the range are durable though recorded; 0: none is.
+uint64_t WriteCache::DurableUpTo(sector_t first, uint64_t sectors) const {
+  uint64_t sequence = 0;
+  const auto end = settled_.upper_bound((first + sectors - 1) / unit_sectors_);
+  for (auto at = settled_.lower_bound(first / unit_sectors_); at != end; ++at)
+    sequence = std::max(sequence, at->second);
+  return sequence;
+}
+
+void WriteCache::PowerCut(absl::FunctionRef<uint32_t(uint32_t versions)> choose, uint32_t tear_sectors) {
+  const uint64_t unit_sectors = tear_sectors != 0 ? tear_sectors : unit_sectors_;
   // What happened to each unit, in order.
   std::map<uint64_t, std::vector<const Record*>> units;
   for (const Record& record : records_) {
     const sector_t end = record.first + SectorsOf(record.bytes);
-    for (uint64_t unit = record.first / unit_sectors_; unit * unit_sectors_ < end; ++unit) {
+    for (uint64_t unit = record.first / unit_sectors; unit * unit_sectors < end; ++unit) {
       units[unit].push_back(&record);
     }
   }
   for (const auto& [unit, writes] : units) {
-    const auto settled = settled_.find(unit);
+    const uint64_t durable_up_to = DurableUpTo(unit * unit_sectors, unit_sectors);
     size_t durable = 0;
-    while (durable < writes.size() && settled != settled_.end() && writes[durable]->sequence <= settled->second) {
-      ++durable;
-    }
+    while (durable < writes.size() && writes[durable]->sequence <= durable_up_to) ++durable;
     const size_t survived = durable + choose(static_cast<uint32_t>(writes.size() - durable) + 1);
-    for (sector_t sector = unit * unit_sectors_; sector < (unit + 1) * unit_sectors_; ++sector) {
+    for (sector_t sector = unit * unit_sectors; sector < (unit + 1) * unit_sectors; ++sector) {
       const char* bytes = BeforeOf(sector);
       if (bytes == nullptr) continue;
       for (size_t i = 0; i < survived; ++i) {

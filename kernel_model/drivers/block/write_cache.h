@@ -40,8 +40,9 @@ class WriteCache {
   void Flushed(uint64_t position);
 
   // The power is gone: `choose(n)` says for each unit which of its n versions is left, 0 being the oldest, in the order
-  // of their sectors. Nothing is waiting after that.
-  void PowerCut(absl::FunctionRef<uint32_t(uint32_t versions)> choose);
+  // of their sectors. Nothing is waiting after that. `tear_sectors` is the size of a unit this time, 0: as ever; what
+  // is durable of one in part is durable as a whole.
+  void PowerCut(absl::FunctionRef<uint32_t(uint32_t versions)> choose, uint32_t tear_sectors = 0);
 
   uint64_t bytes_waiting() const { return bytes_waiting_; }
 
@@ -64,6 +65,7 @@ class WriteCache {
   void DropUnneededBefores();
   bool Waiting(sector_t first, uint64_t sectors) const;
   const char* BeforeOf(sector_t sector) const;
+  uint64_t DurableUpTo(sector_t first, uint64_t sectors) const;
   void Settle(sector_t first, uint64_t sectors);
   static absl::string_view Zeros(size_t length);
 

@@ -173,7 +173,7 @@ int FallocateLocked(SimfsInode& node, int mode, loff_t offset, loff_t end) {
 
 long simfs_fallocate(file* filp, int mode, loff_t offset, loff_t len) {
   SimfsInode& node = SIMFS_I(*filp->f_inode);
-  if (SIMFS_SB(node).journal.error() != 0) return -EROFS;
+  if (const int error = SIMFS_SB(node).change_error(); error != 0) return error;
   const int kind = mode & ~FALLOC_FL_KEEP_SIZE;
   if (kind != 0 && kind != FALLOC_FL_PUNCH_HOLE && kind != FALLOC_FL_ZERO_RANGE) return -EOPNOTSUPP;
   if (kind == FALLOC_FL_PUNCH_HOLE && (mode & FALLOC_FL_KEEP_SIZE) == 0) return -EOPNOTSUPP;

@@ -12,7 +12,13 @@
 namespace aiolab::simfs {
 namespace {
 
+int simfs_open(inode& node, file* filp) {
+  const int error = SIMFS_SB(node).read_error();
+  return error != 0 ? error : generic_file_open(node, filp);
+}
+
 ssize_t simfs_read_iter(kiocb* iocb, iov_iter* to) {
+  if (const int error = SIMFS_SB(*iocb->ki_filp->f_inode).read_error(); error != 0) return error;
   const bool begins = to->done == 0;
   const ssize_t result = generic_file_read_iter(iocb, to);
   if (begins && (result > 0 || result == -EIOCBQUEUED || result == -EIOCBRETRY)) file_accessed(iocb->ki_filp);
@@ -34,7 +40,7 @@ int ClearUnknownTail(SimfsInode& node, const kiocb& iocb) {
 ssize_t simfs_write_iter(kiocb* iocb, iov_iter* from) {
   SimfsInode& node = SIMFS_I(*iocb->ki_filp->f_inode);
   Simfs& fs = SIMFS_SB(node);
-  if (fs.journal.error() != 0) return -EROFS;
+  if (const int error = fs.change_error(); error != 0) return error;
   if (from->count == 0) return generic_file_write_iter(iocb, from);
   const bool appends = (iocb->ki_flags & IOCB_APPEND) != 0;
   const loff_t pos = appends && from->done == 0 ? std::max(iocb->ki_pos, node.i_size) : iocb->ki_pos;
@@ -99,12 +105,14 @@ loff_t simfs_llseek(file* filp, loff_t offset, int whence) {
 
 const file_operations kFileOperations = {
     .name = "simfs",
+    .fop_flags = FOP_FAULT_MODELS,
     .read_iter = simfs_read_iter,
     .write_iter = simfs_write_iter,
     .fsync = simfs_fsync,
     .llseek = simfs_llseek,
-    .open = generic_file_open,
+    .open = simfs_open,
     .fallocate = simfs_fallocate,
+    .fadvise = generic_fadvise,
 };
 
 }  // namespace aiolab::simfs

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <limits>
+#include <utility>
 
 #include "kernel_model/fs/simfs/super.h"
 #include "kernel_model/kernel/sched.h"
@@ -21,54 +22,47 @@ enum Step : uint64_t {
 };
 constexpr uint64_t kSteps = 8;
 
-void EndFlush(bio* bio) {
-  auto* const state = static_cast<fsync_state*>(bio->bi_private);
-  state->error = bio->bi_status;
-  state->flushed = true;
-  bio_put(bio);
-  wake_up_all(state->flush_done);
-}
-
-// Waits on `head` until `condition`. 0, or -EIOCBRETRY for a request, which looks again.
-template <typename Condition>
-int WaitOn(wait_queue_head& head, fsync_state* state, Condition condition) {
-  if (condition()) return 0;
-  if (state->wait != nullptr) {
-    add_wait_queue(head, state->wait);
-    return -EIOCBRETRY;
-  }
-  return wait_event(head, condition) == SleepResult::kDone ? 0 : -EIO;
+// A fault rule fails the writes that this fsync begins: they end here and now. 0, or the error if there is none to
+// fail.
+int FailWrites(SimfsInode& node, fsync_state* state) {
+  const int error = std::exchange(state->fault_error, 0);
+  ErrorModel model;
+  BUG_ON(!FindErrorModel(state->fault_model, &model));
+  node.fault_model = model;
+  node.mapping.write_fault = error;
+  const uint64_t failed = filemap_fdatawrite(node.mapping, 0, std::numeric_limits<uint64_t>::max());
+  node.mapping.write_fault = 0;
+  node.fault_model.reset();
+  return failed == 0 ? error : 0;
 }
 
 int WriteData(Simfs& fs, file* filp, fsync_state* state) {
   constexpr uint64_t kLast = std::numeric_limits<uint64_t>::max();
-  if (fs.options.error_model != ErrorModel::kExt4Data) return file_write_and_wait_range(filp, 0, kLast, state);
+  SimfsInode& node = SIMFS_I(*filp->f_inode);
+  ErrorModel model = fs.options.error_model;
+  if (!state->fault_model.empty()) BUG_ON(!FindErrorModel(state->fault_model, &model));
+  if (model != ErrorModel::kExt4Data) {
+    if (state->fault_error != 0) {
+      if (const int error = FailWrites(node, state); error != 0) return error;
+    }
+    return file_write_and_wait_range(filp, 0, kLast, state);
+  }
   // What fails now is for the next fsync to tell.
   if (state->writeback_passes == 0) {
-    if (const int error = file_check_and_advance_wb_err(filp); error != 0) return error;
+    state->error = file_check_and_advance_wb_err(filp);
+    if (state->fault_error != 0) {
+      if (const int error = FailWrites(node, state); error != 0) return error;
+    }
   }
-  return filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
+  const int error = filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
+  return error != 0 ? error : state->error;
 }
 
 int WaitForCommit(Simfs& fs, fsync_state* state, uint64_t seq) {
   const auto ended = [&fs, seq] { return fs.journal.committed_seq() >= seq || fs.journal.error() != 0; };
   fs.journal.Request(seq);
-  if (const int error = WaitOn(fs.journal.done(), state, ended); error != 0) return error;
+  if (const int error = wait_event_or_leave(fs.journal.done(), state->wait, ended); error != 0) return error;
   return fs.journal.committed_seq() >= seq ? 0 : -EIO;
-}
-
-int Flush(Simfs& fs, const std::shared_ptr<inode>& node, fsync_state* state) {
-  if (!state->flush_started) {
-    state->flush_started = true;
-    state->flushed = false;
-    bio* const bio = bio_alloc(fs.bdev, REQ_OP_FLUSH | REQ_SYNC, 0, 0);
-    bio->bi_private = state;
-    bio->bi_inode = node;
-    bio->bi_end_io = EndFlush;
-    submit_bio(bio);
-  }
-  const int error = WaitOn(state->flush_done, state, [state] { return state->flushed; });
-  return error != 0 ? error : state->error;
 }
 
 }  // namespace
@@ -96,7 +90,7 @@ int simfs_fsync(file* filp, int datasync, fsync_state* state) {
     if (state->fs_step % kSteps == kWaitForCommit) return 0;
     state->fs_step = kFlush;
   }
-  return Flush(fs, filp->f_inode, state);
+  return blkdev_issue_flush(fs.bdev, filp->f_inode, state);
 }
 
 int WaitForFreeBlocks(Simfs& fs, kiocb* iocb, uint64_t wanted) {

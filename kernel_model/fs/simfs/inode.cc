@@ -88,7 +88,7 @@ int simfs_reserve(inode& vfs_node, uint64_t first, uint64_t nr) {
     if (run.mapped && run.unwritten) splits_extents = true;
     if (!run.mapped && !node.pending.Find(index).mapped && node.delayed.count(index) == 0) wanted.push_back(index);
   }
-  if (wanted.empty() && !splits_extents) return fs.journal.error() == 0 ? 0 : -EROFS;
+  if (wanted.empty() && !splits_extents) return fs.change_error();
   const size_t records = wanted.size() + (splits_extents ? 2 : 0);
   if (const int error = fs.RoomForRecords(records * kExtentRecordBytes); error != 0) return error;
   if (wanted.size() > fs.available()) return -ENOSPC;
@@ -99,7 +99,7 @@ int simfs_reserve(inode& vfs_node, uint64_t first, uint64_t nr) {
 }
 
 void AfterFailedWrite(Simfs& fs, SimfsInode& node, uint64_t first, uint64_t nr, loff_t new_disk_size) {
-  switch (fs.options.error_model) {
+  switch (node.fault_model.value_or(fs.options.error_model)) {
     case ErrorModel::kExt4Ordered:
     case ErrorModel::kExt4Data:
       if (new_disk_size <= node.i_disksize) return;
@@ -200,7 +200,7 @@ const address_space_operations kAops = {
 int simfs_setattr(inode& vfs_node, const iattr& attr) {
   SimfsInode& node = SIMFS_I(vfs_node);
   Simfs& fs = SIMFS_SB(node);
-  if (fs.journal.error() != 0) return -EROFS;
+  if (const int error = fs.change_error(); error != 0) return error;
   if ((attr.ia_valid & ATTR_SIZE) != 0) {
     if (!S_ISREG(node.i_mode)) return -EINVAL;
     if (const int error = SetSize(node, attr.ia_size); error != 0) return error;
@@ -211,6 +211,7 @@ int simfs_setattr(inode& vfs_node, const iattr& attr) {
 }
 
 int simfs_getattr(const inode& node, kstat* stat) {
+  if (const int error = SIMFS_SB(node).read_error(); error != 0) return error;
   if (!S_ISREG(node.i_mode)) return 0;
   const mapping_limits& limits = SIMFS_SB(node).options.limits;
   stat->result_mask |= STATX_DIOALIGN;

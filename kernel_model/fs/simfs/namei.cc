@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "kernel_model/fs/libfs.h"
 #include "kernel_model/fs/simfs/super.h"
 
 namespace aiolab::simfs {
@@ -31,7 +32,8 @@ void Insert(SimfsInode& dir, absl::string_view name, SimfsInode& node) {
     node.parent_ino = dir.i_ino;
   }
   const loff_t offset = dir.next_offset++;
-  const auto at = dir.entries.emplace(std::string(name), SimfsInode::Entry{node.shared_from_this(), offset}).first;
+  SimfsInode::Entry entry = {node.shared_from_this(), offset, fs.journal.running_seq()};
+  const auto at = dir.entries.emplace(std::string(name), std::move(entry)).first;
   dir.by_offset[offset] = &at->first;
   fs.record_bytes += EntryBytes(name);
   PutEntry(dir.i_ino, name, node.i_ino, fs.journal.Change());
@@ -44,6 +46,10 @@ std::shared_ptr<inode> Take(SimfsInode& dir, absl::string_view name) {
   Simfs& fs = SIMFS_SB(dir);
   const auto at = dir.entries.find(name);
   std::shared_ptr<inode> node = std::move(at->second.node);
+  const uint64_t seq = fs.journal.running_seq();
+  std::erase_if(dir.removed, [&fs](const auto& gone) { return gone.second <= fs.journal.committed_seq(); });
+  // The disk never had a name that came and went in one transaction.
+  if (at->second.seq < seq) dir.removed[at->first] = seq;
   dir.by_offset.erase(at->second.offset);
   dir.entries.erase(at);
   if (S_ISDIR(node->i_mode)) --dir.i_nlink;
@@ -58,6 +64,7 @@ std::shared_ptr<inode> Take(SimfsInode& dir, absl::string_view name) {
 int simfs_lookup(inode& dir, absl::string_view name, std::shared_ptr<inode>* found) {
   const Simfs& fs = SIMFS_SB(dir);
   *found = nullptr;
+  if (fs.read_error() != 0) return fs.read_error();
   if (dir.i_ino == kRootIno) {
     const auto node = fs.nodes.find(name);
     if (node != fs.nodes.end()) *found = node->second;
@@ -118,7 +125,7 @@ int simfs_link(inode& dir, absl::string_view name, inode& target) {
 
 int simfs_unlink(inode& dir, absl::string_view name) {
   if (!IsDisks(dir, name)) return -EPERM;
-  if (SIMFS_SB(dir).journal.error() != 0) return -EROFS;
+  if (const int error = SIMFS_SB(dir).change_error(); error != 0) return error;
   const std::shared_ptr<inode> node = Take(SIMFS_I(dir), name);
   --node->i_nlink;
   return 0;
@@ -126,7 +133,7 @@ int simfs_unlink(inode& dir, absl::string_view name) {
 
 int simfs_rmdir(inode& dir, absl::string_view name) {
   SimfsInode& parent = SIMFS_I(dir);
-  if (SIMFS_SB(dir).journal.error() != 0) return -EROFS;
+  if (const int error = SIMFS_SB(dir).change_error(); error != 0) return error;
   if (!SIMFS_I(*parent.entries.find(name)->second.node).entries.empty()) return -ENOTEMPTY;
   Take(parent, name)->i_nlink = 0;
   return 0;
@@ -142,8 +149,8 @@ int simfs_rename(inode& old_dir, absl::string_view old_name, inode& new_dir, abs
   const auto taken = to.entries.find(new_name);
   if (taken == to.entries.end()) {
     if (const int error = fs.RoomForRecords(EntryBytes(new_name)); error != 0) return error;
-  } else if (fs.journal.error() != 0) {
-    return -EROFS;
+  } else if (fs.change_error() != 0) {
+    return fs.change_error();
   } else if (!exchange && !SIMFS_I(*taken->second.node).entries.empty()) {
     return -ENOTEMPTY;
   }
@@ -159,19 +166,12 @@ int simfs_rename(inode& old_dir, absl::string_view old_name, inode& new_dir, abs
 
 int simfs_get_link(inode& node, std::string* target) {
   *target = SIMFS_I(node).target;
-  return 0;
-}
-
-ssize_t generic_read_dir(file*, char*, size_t, loff_t*) { return -EISDIR; }
-
-loff_t simfs_dir_llseek(file* filp, loff_t offset, int whence) {
-  if (whence == SEEK_CUR) offset += filp->f_pos;
-  if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0) return -EINVAL;
-  return filp->f_pos = offset;
+  return SIMFS_SB(node).read_error();
 }
 
 int simfs_readdir(file* filp, dir_context* ctx) {
   const SimfsInode& dir = SIMFS_I(*filp->f_inode);
+  if (const int error = SIMFS_SB(dir).read_error(); error != 0) return error;
   if (ctx->pos == 0) {
     if (!ctx->emit(".", dir.i_ino, DT_DIR)) return 0;
     ctx->pos = 1;
@@ -229,7 +229,7 @@ const file_operations kDirOperations = {
     .name = "directory",
     .fsync = simfs_fsync,
     .read = generic_read_dir,
-    .llseek = simfs_dir_llseek,
+    .llseek = offset_dir_llseek,
     .iterate = simfs_readdir,
 };
 

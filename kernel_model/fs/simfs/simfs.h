@@ -38,18 +38,31 @@
 namespace aiolab::simfs {
 
 // What a write of pages that fails, and so an fsync that fails, leaves behind. After "Can Applications Recover from
-// fsync Failures?" (Rebello and others, USENIX ATC 2020); common to all: the pages are clean afterwards, so a second
-// fsync writes nothing and returns 0, and each open file is told of the error once.
+// fsync Failures?" (Rebello and others, USENIX ATC 2020, table 1; Linux 5.2) and the kernel's own source.
+//
+//                                          ext4-ordered    ext4-data       xfs             btrfs
+//   the fsync that says so                 this one        the next one    this one        this one
+//   the pages afterwards                   clean           clean           clean           clean
+//   what they hold                         the new data    the new data    the new data    what the disk has
+//   after they left the cache              what the disk has: the old data, or zeros where there were none
+//   the new size, after a reboot           is there        is there        never was       never was
+//   the next append that succeeds          leaves zeros where the lost one was
+//   a data write fails: the file system    goes on         goes on         goes on         goes on
+//   a commit fails: the file system        is read-only    is read-only    shuts down      is read-only
+//
+// So with all of them a second fsync writes nothing and returns 0, and each open file is told of the error once.
 enum class ErrorModel {
-  // The pages keep the new data until they leave the cache; then reads find what the disk has. The file's new size is
-  // committed by and by, so an append that failed becomes zeros.
+  // ext4_writepages() sets the size when it allocates; ext4_end_io_end() leaves the blocks unwritten (since 6.15;
+  // before
+  // that, a new block showed what the disk had there).
   kExt4Ordered,
-  // As before, but the fsync itself returns 0: the data went to the journal, and the error is met when they are written
-  // to their place. The next fsync tells of it. (Here nothing replays the data after a power cut.)
+  // The data go to the journal, and the error is met when they are written to their place. (Here nothing replays them
+  // after a power cut, and the journal goes on, as it did before 5.14.)
   kExt4Data,
-  // As ext4-ordered, but the new size is not committed: after a reboot the append never was.
+  // xfs_end_ioend() leaves the size to writes that succeed. After a shutdown everything that is asked is -EIO, where
+  // the others are -EROFS to changes only.
   kXfs,
-  // The pages are forgotten: a read finds what the disk has, at once.
+  // end_extent_writepage() makes the page not uptodate. (Btrfs has kept the new data like the others since 6.6.)
   kBtrfs,
 };
 // "ext4-ordered", "ext4-data", "xfs", "btrfs". False for another name.
@@ -67,6 +80,22 @@ int mkfs(block_device& bdev, const MkfsOptions& options, std::string* problem);
 // Recovers and mounts. Sleeps, as a client's task. 0; -EINVAL if there is no simfs; -EUCLEAN if it is damaged; the
 // device's error.
 int mount(block_device& bdev, const MountOptions& options, std::unique_ptr<super_block>* sb, std::string* problem);
+
+// What a client sees and the device was not given yet, or not in a way that counts: a power cut takes it back.
+struct Undurable {
+  enum What {
+    kData,  // bytes in the page cache
+    kSize,  // the size, or where the data lie: no commit has it
+    kName,  // no commit has it
+    kGone,  // the name was removed, and no commit has that
+  };
+  What what;
+  std::string path;  // "/a/b", from the file system's root
+  uint64_t bytes;    // of kData
+  uint64_t size;     // of the file, as the client sees it
+};
+// In the order of the tree. What lies in the device's cache is not among it.
+std::vector<Undurable> FindUndurable(super_block& sb);
 
 // A name in the root directory that is not on the disk, as a device node. Nobody can remove it.
 void AddNode(super_block& sb, absl::string_view name, std::shared_ptr<inode> node);

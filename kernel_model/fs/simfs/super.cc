@@ -89,7 +89,7 @@ int simfs_sync_fs(super_block& sb, int wait) {
     });
     if (fs.journal.error() != 0) return -EIO;
   }
-  const int error = FlushAndWait(fs.bdev);
+  const int error = blkdev_issue_flush(fs.bdev);
   return result != 0 ? result : error;
 }
 
@@ -222,7 +222,7 @@ void Simfs::Touch(SimfsInode& node, bool data) {
 }
 
 int Simfs::RoomForRecords(size_t bytes) const {
-  if (journal.error() != 0) return -EROFS;
+  if (change_error() != 0) return change_error();
   const uint64_t room = (disk.checkpoint_blocks - 1) * kBlockSize;
   // Each block that waits for its place may become an extent.
   const uint64_t promised = delayed_blocks * kExtentRecordBytes;

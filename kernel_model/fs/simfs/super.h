@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,13 +45,19 @@ struct SimfsInode : inode {
 
   struct Entry {
     std::shared_ptr<inode> node;
-    loff_t offset;  // as readdir has it
+    loff_t offset;     // as readdir has it
+    uint64_t seq = 0;  // the transaction that made it
   };
   std::map<std::string, Entry, std::less<>> entries;  // of a directory
   std::map<loff_t, const std::string*> by_offset;
   loff_t next_offset = 2;  // behind "." and ".."
+  // Names that were taken out, and the transactions that have it; what is committed may go.
+  std::map<std::string, uint64_t> removed;
   uint64_t parent_ino = kRootIno;
   std::string target;  // of a symbolic link
+
+  // What writes that fail now leave, if not what the mount says: a fault rule's.
+  std::optional<ErrorModel> fault_model;
 
   // The transactions that have its last change, and the last that fdatasync has to wait for.
   uint64_t sync_seq = 0;
@@ -83,7 +90,12 @@ struct Simfs : super_block, Journal::Client {
   void Touch(SimfsInode& node, bool data);
   // What may still be allocated or promised, blocks.
   uint64_t available() const { return free.free_blocks() - delayed_blocks; }
-  // 0, or -ENOSPC if `bytes` more of records would not fit into a checkpoint; -EROFS after an abort.
+  // What a failed commit has made of the file system: 0, or the error of whoever wants to change something, or to look
+  // at something.
+  int change_error() const { return journal.error() == 0 ? 0 : shuts_down() ? -EIO : -EROFS; }
+  int read_error() const { return journal.error() != 0 && shuts_down() ? -EIO : 0; }
+  bool shuts_down() const { return options.error_model == ErrorModel::kXfs; }
+  // 0, or -ENOSPC if `bytes` more of records would not fit into a checkpoint; change_error().
   int RoomForRecords(size_t bytes) const;
   // Changes a file's extents by `change` and keeps the books. The blocks that it frees are free with the commit.
   template <typename Change>

@@ -38,9 +38,39 @@ TEST(AioRingGeometryTest, IsTheKernels) {
 
 class AioTest : public testing::Test {
  protected:
+  ~AioTest() override {
+    for (const int fd : fds_) close(fd);
+  }
+
+  aio_context_t NewContext(unsigned nr_events = 8) {
+    aio_context_t ctx = 0;
+    EXPECT_EQ(kernel_.io_setup(nr_events, &ctx), 0);
+    return ctx;
+  }
+  // Files of the host, closed after the test.
+  int NewEventfd() { return fds_.emplace_back(eventfd(0, 0)); }
+  int NewFile(const std::string& contents, int flags = 0) {
+    std::string path = testing::TempDir() + "/aio_test_XXXXXX";
+    const int fd = fds_.emplace_back(mkostemp(path.data(), flags));
+    unlink(path.c_str());
+    EXPECT_EQ(write(fd, contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
+    return fd;
+  }
+  long Submit(aio_context_t ctx, iocb* request) { return kernel_.io_submit(ctx, 1, &request); }
+  io_event Reap(aio_context_t ctx) {
+    io_event event = {};
+    EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+    return event;
+  }
+  int64_t ResultOf(aio_context_t ctx, iocb* request) {
+    const long submitted = Submit(ctx, request);
+    return submitted == 1 ? Reap(ctx).res : submitted;
+  }
+
   SeededChooser chooser_{1};
   Machine machine_{{.chooser = &chooser_, .host_files = true}};
   EmulatedSyscalls kernel_{machine_};
+  std::vector<int> fds_;
 };
 
 int Mappings() {
@@ -63,156 +93,151 @@ TEST_F(AioTest, AContextNeedsNoMappingOfItsOwn) {
 
 // The same iocb may be in flight twice. io_cancel takes the older, then the newer, then finds none.
 TEST_F(AioTest, CancelTakesTheOlderOfTwoRequestsWithTheSameIocb) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
-  const int fd = eventfd(0, 0);
+  const aio_context_t ctx = NewContext();
+  const int fd = NewEventfd();
   iocb poll = NewPoll(fd, POLLIN);
-  iocb* batch[] = {&poll};
-  poll.aio_data = 1;
-  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
-  poll.aio_data = 2;
-  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  for (const uint64_t data : {1, 2}) {
+    poll.aio_data = data;
+    ASSERT_EQ(Submit(ctx, &poll), 1);
+  }
   for (const uint64_t expected : {1, 2}) {
     EXPECT_EQ(kernel_.io_cancel(ctx, &poll, nullptr), -EINPROGRESS);
-    io_event event;
-    ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+    const io_event event = Reap(ctx);
     EXPECT_EQ(event.data, expected);
     EXPECT_EQ(event.res, 0);
   }
   EXPECT_EQ(kernel_.io_cancel(ctx, &poll, nullptr), -EINVAL);
-  close(fd);
 }
 
 // A poll of a host's eventfd, which the client itself makes ready later.
 TEST_F(AioTest, APollOfAHostFileCompletesWhenTheHostSaysSo) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
-  const int fd = eventfd(0, 0);
+  const aio_context_t ctx = NewContext();
+  const int fd = NewEventfd();
   iocb poll = NewPoll(fd, POLLIN);
-  iocb* batch[] = {&poll};
-  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  ASSERT_EQ(Submit(ctx, &poll), 1);
   io_event event;
   timespec no_wait = {0, 0};
   EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, &no_wait), 0);
   ASSERT_EQ(eventfd_write(fd, 1), 0);
-  EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
-  EXPECT_EQ(event.res & POLLIN, POLLIN);
-  close(fd);
+  EXPECT_EQ(Reap(ctx).res & POLLIN, POLLIN);
 }
 
 // Requests go on by a duplicate when the client closes their file.
 TEST_F(AioTest, AFileMayBeClosedWhileARequestIsInFlight) {
-  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
-  const int fd = mkstemp(path.data());
-  unlink(path.c_str());
-  ASSERT_EQ(write(fd, "hello", 5), 5);
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const int fd = NewFile("hello");
+  const aio_context_t ctx = NewContext();
   char buffer[8] = {};
   iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer));
-  iocb* batch[] = {&read};
-  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
+  ASSERT_EQ(Submit(ctx, &read), 1);
   machine_.WillCloseHostFd(fd);
   ASSERT_EQ(close(fd), 0);
-  io_event event;
-  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
-  EXPECT_EQ(event.res, 5);
+  fds_.clear();
+  EXPECT_EQ(Reap(ctx).res, 5);
   EXPECT_STREQ(buffer, "hello");
 }
 
 TEST_F(AioTest, CountsWhatBecameOfRequests) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
-  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
-  const int fd = mkstemp(path.data());
-  unlink(path.c_str());
-  ASSERT_EQ(write(fd, "hello", 5), 5);
+  const aio_context_t ctx = NewContext();
+  const int fd = NewFile("hello");
   char buffer[8];
   iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer);
-  iocb* batch[] = {&read};
-  io_event event;
   for (const uint64_t bytes : {5, 8}) {
     read.aio_nbytes = bytes;
-    ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
-    ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+    EXPECT_EQ(ResultOf(ctx, &read), 5);
   }
   read.aio_buf = 8;
-  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
-  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
-  EXPECT_EQ(event.res, -EFAULT);
+  EXPECT_EQ(ResultOf(ctx, &read), -EFAULT);
   using Results = std::map<std::string, uint64_t>;
   EXPECT_THAT(machine_.Operations(),
               testing::ElementsAre(testing::Pair("PREAD", Results{{"-EFAULT", 1}, {"ok", 1}, {"short", 1}})));
-  close(fd);
 }
 
 // Two polls of one file of the host want different things. That which has come and was told is no news any more: the
 // other goes on waiting, and does so asleep.
 TEST_F(AioTest, AFileThatIsReadyForNobodyDoesNotKeepTheClockFromMoving) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
-  const int fd = eventfd(0, 0);
+  const aio_context_t ctx = NewContext();
+  const int fd = NewEventfd();
   iocb polls[2] = {NewPoll(fd, POLLIN), NewPoll(fd, POLLPRI)};
   iocb* batch[] = {&polls[0], &polls[1]};
   ASSERT_EQ(kernel_.io_submit(ctx, 2, batch), 2);
   ASSERT_EQ(eventfd_write(fd, 1), 0);
-  io_event event;
-  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  io_event event = Reap(ctx);
   timespec soon = {0, 50'000'000};
   alarm(10);  // for the case that it never ends
   EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, &soon), 0);
   alarm(0);
-  close(fd);
 }
 
 // A file of the host that was opened for appending: RWF_NOAPPEND has to reach the host.
 TEST_F(AioTest, NoappendWritesAtItsOffset) {
-  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
-  const int fd = mkostemp(path.data(), O_APPEND);
-  unlink(path.c_str());
-  ASSERT_EQ(write(fd, "hello", 5), 5);
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const int fd = NewFile("hello", O_APPEND);
+  const aio_context_t ctx = NewContext();
   iocb write_iocb = NewIocb(IOCB_CMD_PWRITE, fd, "J", 1);
   write_iocb.aio_rw_flags = RWF_NOAPPEND;
-  iocb* batch[] = {&write_iocb};
-  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
-  io_event event;
-  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
-  if (event.res == -EOPNOTSUPP) {  // before Linux 6.9, the host says so itself
-    close(fd);
-    return;
-  }
-  EXPECT_EQ(event.res, 1);
+  const int64_t result = ResultOf(ctx, &write_iocb);
+  if (result == -EOPNOTSUPP) return;  // before Linux 6.9, the host says so itself
+  EXPECT_EQ(result, 1);
   char contents[8] = {};
   EXPECT_EQ(pread(fd, contents, sizeof(contents), 0), 5);
   EXPECT_STREQ(contents, "Jello");
-  close(fd);
+}
+
+// A pipe of the host that is not full has room for a part of a write. The rest waits as a request, not on the host.
+TEST_F(AioTest, AWriteThatAHostPipeHasNoRoomForDoesNotKeepTheModel) {
+  int pipe[2];
+  ASSERT_EQ(pipe2(pipe, O_CLOEXEC), 0);
+  fds_.insert(fds_.end(), {pipe[0], pipe[1]});
+  ASSERT_EQ(fcntl(pipe[1], F_SETPIPE_SZ, 4096), 4096);
+  const aio_context_t ctx = NewContext();
+  const std::string bytes = std::string(4096, 'a') + std::string(4096, 'b') + std::string(100, 'c');
+  iocb write = NewIocb(IOCB_CMD_PWRITE, pipe[1], bytes.data(), bytes.size());
+  alarm(10);  // for the case that it never ends
+  ASSERT_EQ(Submit(ctx, &write), 1);
+  std::string read_back(bytes.size(), '?');
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t got = read(pipe[0], &read_back[done], bytes.size() - done);
+    ASSERT_GT(got, 0);
+    done += static_cast<size_t>(got);
+    machine_.AdvanceTo(machine_.NowNs() + 1'000'000);
+  }
+  EXPECT_EQ(Reap(ctx).res, static_cast<int64_t>(bytes.size()));
+  alarm(0);
+  EXPECT_EQ(read_back, bytes);
+}
+
+// As on Linux 6.18 (AdviceTest in tests/conformance), which a file of the host only shows where its file system takes
+// RWF_NOWAIT.
+TEST_F(AioTest, AReadOfAHostFileThatMayNotWaitHasItsPageReadAllTheSame) {
+  const int fd = NewFile("hello");
+  const aio_context_t ctx = NewContext();
+  char buffer[8] = {};
+  iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer));
+  read.aio_rw_flags = RWF_NOWAIT;
+  const int64_t result = ResultOf(ctx, &read);
+  if (result == -EOPNOTSUPP) return;
+  EXPECT_EQ(result, -EAGAIN);
+  machine_.AdvanceTo(machine_.NowNs() + 1'000'000'000);
+  EXPECT_EQ(ResultOf(ctx, &read), 5);
 }
 
 TEST_F(AioTest, CountsRefusedSubmitsToo) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(1, &ctx), 0);
+  const aio_context_t ctx = NewContext(1);
   iocb read = NewIocb(IOCB_CMD_PREAD, -1);
-  iocb* batch[] = {&read};
-  ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), -EBADF);
+  ASSERT_EQ(Submit(ctx, &read), -EBADF);
   // As many polls that never end as the ring has room for.
-  const int fd = eventfd(0, 0);
+  const int fd = NewEventfd();
   iocb poll = NewPoll(fd, POLLIN);
-  batch[0] = &poll;
   long result = 1;
-  for (int i = 0; i < 10000 && result == 1; ++i) result = kernel_.io_submit(ctx, 1, batch);
+  for (int i = 0; i < 10000 && result == 1; ++i) result = Submit(ctx, &poll);
   ASSERT_EQ(result, -EAGAIN);
   using Results = std::map<std::string, uint64_t>;
   EXPECT_THAT(machine_.Operations(), testing::ElementsAre(testing::Pair("POLL", Results{{"refused -EAGAIN", 1}}),
                                                           testing::Pair("PREAD", Results{{"refused -EBADF", 1}})));
-  close(fd);
 }
 
 // Memory that says what the ring says is not the ring.
 TEST_F(AioTest, ACopyOfARingIsNotTheContext) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const aio_context_t ctx = NewContext();
   alignas(4096) char copy[4096];
   memcpy(copy, reinterpret_cast<const void*>(ctx), sizeof(copy));
   EXPECT_EQ(kernel_.io_getevents(reinterpret_cast<aio_context_t>(copy), 0, 0, nullptr, nullptr), -EINVAL);
@@ -221,8 +246,7 @@ TEST_F(AioTest, ACopyOfARingIsNotTheContext) {
 
 // A moved ring leaves a hole, where the client may put something of its own: no later ring may lie there.
 TEST_F(AioTest, TheOldPlaceOfAMovedRingIsTheClients) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const aio_context_t ctx = NewContext();
   void* const old_place = reinterpret_cast<void*>(ctx);
   const size_t bytes = 4096 * ((reinterpret_cast<aio_ring*>(ctx)->nr * sizeof(io_event) + 32 + 4095) / 4096);
   void* const moved = mremap(old_place, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -232,9 +256,7 @@ TEST_F(AioTest, TheOldPlaceOfAMovedRingIsTheClients) {
   ASSERT_EQ(own, old_place);
   memset(own, 'o', bytes);
   ASSERT_EQ(kernel_.io_destroy(reinterpret_cast<aio_context_t>(moved)), 0);
-  aio_context_t next = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &next), 0);
-  EXPECT_NE(next, ctx);
+  EXPECT_NE(NewContext(), ctx);
   EXPECT_EQ(std::string(static_cast<char*>(own), bytes), std::string(bytes, 'o'));
   munmap(own, bytes);
 }
@@ -280,12 +302,8 @@ int InChild(absl::FunctionRef<int()> child) {
 
 // The parent's read is under way when it forks. The page will never come to the child by that read.
 TEST_F(AioTest, AChildReadsAPageThatTheParentWasReading) {
-  std::string path = testing::TempDir() + "/aio_test_XXXXXX";
-  const int fd = mkstemp(path.data());
-  unlink(path.c_str());
-  ASSERT_EQ(write(fd, "hello", 5), 5);
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
+  const int fd = NewFile("hello");
+  const aio_context_t ctx = NewContext();
   char buffer[8] = {};
   iocb read = NewIocb(IOCB_CMD_PREAD, fd, buffer, 5);
   iocb* batch[] = {&read};
@@ -302,16 +320,14 @@ TEST_F(AioTest, AChildReadsAPageThatTheParentWasReading) {
   // The child shares the parent's ring: it must have left it alone.
   timespec no_wait = {0, 0};
   EXPECT_EQ(reinterpret_cast<aio_ring*>(ctx)->tail, 0u);
-  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
+  Reap(ctx);
   EXPECT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, &no_wait), 0);
-  close(fd);
 }
 
 // The parent's poll waits when it forks. In the child the same file becomes ready for the child's poll only.
 TEST_F(AioTest, AChildsPollCompletesAndTheParentsDoesNotCompleteInTheChild) {
-  aio_context_t ctx = 0;
-  ASSERT_EQ(kernel_.io_setup(8, &ctx), 0);
-  const int fd = eventfd(0, 0);
+  const aio_context_t ctx = NewContext();
+  const int fd = NewEventfd();
   iocb poll = NewPoll(fd, POLLIN);
   iocb* batch[] = {&poll};
   ASSERT_EQ(kernel_.io_submit(ctx, 1, batch), 1);
@@ -325,9 +341,7 @@ TEST_F(AioTest, AChildsPollCompletesAndTheParentsDoesNotCompleteInTheChild) {
               return reinterpret_cast<aio_ring*>(ctx)->tail == 0 ? 0 : 5;
             }),
             0);
-  ASSERT_EQ(kernel_.io_getevents(ctx, 1, 1, &event, nullptr), 1);
-  EXPECT_EQ(event.res & POLLIN, POLLIN);
-  close(fd);
+  EXPECT_EQ(Reap(ctx).res & POLLIN, POLLIN);
 }
 
 // The same with a pipe of the model, on which a retried read of the parent waits.

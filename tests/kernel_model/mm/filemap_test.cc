@@ -241,6 +241,17 @@ TEST_F(FilemapTest, AStablePageUnderWritebackMakesItsWriterWait) {
 
 // ---- RWF flags
 
+// The flush that the device ends later finds nobody: the fsync's state was on the stack of its caller.
+TEST_F(FilemapTest, AnFsyncWhoseFlushNeverEndsIsEioAndTheFlushMayStillEnd) {
+  const int fd = Open(O_RDWR);
+  disk_.held = true;
+  EXPECT_EQ(kernel_.fsync(fd), -EIO);
+  EXPECT_EQ(findings_.size(), 1u);
+  ReleaseDisk();
+  Sleep(kSecondNs);
+  EXPECT_EQ(kernel_.fsync(fd), 0);
+}
+
 TEST_F(FilemapTest, ADsyncWriteIsOnTheDiskWhenItsEventComes) {
   const int fd = Open(O_RDWR);
   EXPECT_EQ(Write(fd, "durable", 0, RWF_DSYNC), 7);

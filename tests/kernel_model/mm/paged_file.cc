@@ -81,14 +81,6 @@ void EndWrite(inode& node, uint64_t first, uint64_t nr, loff_t new_disk_size, in
 
 constexpr address_space_operations kPagedAops = {.map_blocks = MapBlocks, .reserve = Reserve, .end_write = EndWrite};
 
-void FlushEndIo(bio* bio) {
-  auto* const state = static_cast<fsync_state*>(bio->bi_private);
-  state->flushed = true;
-  state->error = bio->bi_status;
-  bio_put(bio);
-  wake_up_all(state->flush_done);
-}
-
 int PagedFsync(file* filp, int, fsync_state* state) {
   if (state->fs_step == 0) {
     const int error = file_write_and_wait_range(filp, 0, ~uint64_t{0}, state);
@@ -97,15 +89,7 @@ int PagedFsync(file* filp, int, fsync_state* state) {
   }
   PagedInode& file = PagedOf(*filp->f_inode);
   if (file.fsync_fails) return -EIO;
-  if (!state->flush_started) {
-    state->flush_started = true;
-    bio* const flush = bio_alloc(*file.mapping.bdev, REQ_OP_FLUSH, 0, 0);
-    flush->bi_private = state;
-    flush->bi_end_io = FlushEndIo;
-    submit_bio(flush);
-  }
-  const int error = wait_event_or_leave(state->flush_done, state->wait, [state] { return state->flushed; });
-  return error != 0 ? error : state->error;
+  return blkdev_issue_flush(*file.mapping.bdev, nullptr, state);
 }
 
 constexpr file_operations kPagedFops = {

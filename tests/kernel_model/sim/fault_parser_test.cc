@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernel_model/sim/fault_lint.h"
 #include "uapi/aio_abi.h"
 
 namespace aiolab {
@@ -84,6 +85,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"getevents=nth(1):release(b)", 18, "nothing is held by that name"},
         Mistake{"fsync=nth(1):eio(model=zfs)", 18, "as in eio(model=xfs)"},
         Mistake{"complete=nth(1):eio(model=xfs)", 17, "a matter of fsync only"},
+        Mistake{"device=nth(1):powercut(tear=500)", 24, "a power of two from 512 to 1m, as in powercut(tear=4k)"},
+        Mistake{"submit=nth(1):powercut", 15, "powercut makes no sense at submit"},
+        Mistake{"device=at(step 41):reboot", 20, "no rule boots a machine"},
+        Mistake{"device[op=read]=nth(1):lost", 24, "lost happens to writes and fsyncs only"},
+        Mistake{"device[path=x]=nth(1):eio", 8, "the filter path and open means nothing at device"},
         Mistake{"complete[of=1]=nth(1):eio", 10, "there is no filter 'of'; did you mean op?"},
         Mistake{"complete[op=wirte]=nth(1):eio", 13, "there is no operation 'wirte'; did you mean write?"},
         Mistake{"complete[rwf=nowiat]=nth(1):eagain", 14, "there is no flag 'nowiat'; did you mean nowait?"},
@@ -168,6 +174,8 @@ TEST(FaultParserTest, WhatTakesItsArguments) {
   EXPECT_EQ(OnlyStep("complete=always:short(4k)").what.n, 4096);
   EXPECT_EQ(OnlyStep("complete=always:short").what.n, 0);
   EXPECT_EQ(OnlyStep("complete=always:misdirected(512)").what.n, 512);
+  EXPECT_EQ(OnlyStep("device=nth(1):powercut(tear=4k)").what.n, 4096);
+  EXPECT_EQ(OnlyStep("device=nth(1):powercut").what.n, 0);
   EXPECT_EQ(OnlyStep("fsync=nth(1):eio(model=ext4-ordered)").what.model, "ext4-ordered");
   EXPECT_TRUE(OnlyStep("complete=nth(1):illegal:duplicate").what.illegal);
   const FaultDelay exponential = OnlyStep("complete=always:delay(exp 2ms)").what.delay;
@@ -197,6 +205,20 @@ TEST(FaultParserTest, AnyHasAClassAndACount) {
   EXPECT_EQ(Parsed("any(x2)").any_times, 2);
   EXPECT_EQ(Parsed("any:illegal(x3)").any_class, FaultClass::kIllegal);
   EXPECT_EQ(Parsed("any:illegal(x3)").any_times, 3);
+}
+
+TEST(FaultParserTest, PowerCutsAndErrorModelsTakeAFileSystemOfTheModel) {
+  EXPECT_EQ(FaultRuleForSimfs({Parsed("submit=nth(1):eagain"), Parsed("device=nth(2):powercut")}),
+            "device=nth(2):powercut");
+  EXPECT_EQ(FaultRuleForSimfs({Parsed("fsync=nth(2):eio(model=xfs)")}), "fsync=nth(2):eio(model=xfs)");
+  EXPECT_EQ(FaultRuleForSimfs({Parsed("fsync=nth(2):eio"), Parsed("any:hard")}), "");
+}
+
+TEST(FaultParserTest, ARuleHasAllThePlacesOfItsChain) {
+  EXPECT_TRUE(HasFaultRuleAt({Parsed("submit=nth(1):eagain->fsync=nth(1):eio")}, FaultSite::kFsync));
+  EXPECT_FALSE(HasFaultRuleAt({Parsed("submit=nth(1):eagain")}, FaultSite::kFsync));
+  EXPECT_TRUE(HasFaultRuleAt({Parsed("any:hard")}, FaultSite::kFsync));
+  EXPECT_FALSE(HasFaultRuleAt({Parsed("any")}, FaultSite::kFsync));
 }
 
 TEST(FaultParserTest, ASystemCallMayBeNamedInFull) {

@@ -63,17 +63,18 @@ TEST(ReplayTokenTest, RefusesByNameWhatWasMadeForAnotherRun) {
   EXPECT_THAT(MessageOf(token, {"retry", 4, "lost-kick"}), HasSubstr("fault rules '', but this run has 'lost-kick'"));
 }
 
-// Every single damaged character is noticed.
+// Every single damaged character is noticed, and every one that is missing or too many.
 TEST(ReplayTokenTest, NoticesEveryChangedCharacter) {
   const std::string token = EncodeReplayToken(kRun, SomeRun(7, 20));
-  for (size_t i = 7; i + 1 < token.size(); ++i) {
+  for (size_t i = 7; i < token.size(); ++i) {
     std::string damaged = token;
     damaged[i] = damaged[i] == 'a' ? 'b' : 'a';
     EXPECT_FALSE(DecodeReplayToken(damaged, kRun).ok()) << "column " << i + 1;
   }
-  for (size_t size = 7; size + 2 < token.size(); ++size) {
+  for (size_t size = 7; size < token.size(); ++size) {
     EXPECT_FALSE(DecodeReplayToken(token.substr(0, size), kRun).ok()) << size << " characters";
   }
+  for (const char* more : {"a", "x", "aa"}) EXPECT_FALSE(DecodeReplayToken(token + more, kRun).ok()) << more;
 }
 
 }  // namespace

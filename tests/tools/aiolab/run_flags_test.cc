@@ -90,14 +90,15 @@ TEST_F(RunFlagsTest, MistakesAreNamed) {
   EXPECT_THAT(ErrorFor({"--seed="}), HasSubstr("a seed is a whole number"));
   EXPECT_EQ(ErrorFor({"--clock=virtul"}), "--clock=virtul: did you mean virtual? There are virtual, host");
   EXPECT_THAT(ErrorFor({"--profile=mainlin"}), HasSubstr("did you mean mainline?"));
-  EXPECT_THAT(ErrorFor({"--profile=windows"}), HasSubstr("--profile=windows: There are retry, mainline"));
+  EXPECT_THAT(ErrorFor({"--profile=windows"}),
+              HasSubstr("--profile=windows: there is no 'windows'; there are retry, mainline"));
   EXPECT_THAT(ErrorFor({"--cpus=0"}), HasSubstr("--cpus=0: it has to be a number from 1 to 8192, or the word host"));
   EXPECT_THAT(ErrorFor({"--trace=/tmp/x"}), HasSubstr("as in --trace=text:/tmp/x"));
   EXPECT_THAT(ErrorFor({"--trace=html:/tmp/x"}),
               HasSubstr("there is no trace format 'html'; did you mean --trace=text:/tmp/x? There is text"));
   EXPECT_THAT(ErrorFor({"--trace=text:"}), HasSubstr("the name of the file is missing"));
   EXPECT_EQ(ErrorFor({"--report=xml"}), "--report=xml: did you mean json? There are text, json");
-  EXPECT_EQ(ErrorFor({"--report=tables"}), "--report=tables: There are text, json");
+  EXPECT_EQ(ErrorFor({"--report=tables"}), "--report=tables: there is no 'tables'; there are text, json");
   EXPECT_THAT(ErrorFor({"--clock=real"}), HasSubstr("did you mean host?"));
   EXPECT_THAT(ErrorFor({"--replay=@"}), HasSubstr("@ and the name of the file"));
   EXPECT_THAT(ErrorFor({"--seeded-bug=lost-kik"}), HasSubstr("did you mean lost-kick? There are none, lost-kick"));

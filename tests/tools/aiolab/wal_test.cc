@@ -95,6 +95,18 @@ TEST_F(WalTest, CheckForgivesATornTail) {
   EXPECT_THAT(check.out, HasSubstr("100 records"));
 }
 
+TEST_F(WalTest, ARotatedLogHasTheSameRecordsAndSaysWhatIsAcknowledged) {
+  for (const char* way : {"rotate", "rename-before-fsync"}) {
+    const ProgramResult rotate = RunProgram({Wal(), way, log_, "14", "2"});
+    EXPECT_EQ(rotate.status, 0) << rotate.err;
+    EXPECT_THAT(rotate.out, testing::StartsWith("acknowledged 6\nacknowledged 12\nacknowledged 14\n"));
+    const wal::LogCheck check = wal::CheckLog(Bytes());
+    EXPECT_EQ(check.records, 14u);
+    EXPECT_EQ(check.problem, "");
+    EXPECT_FALSE(ReadFile(log_ + ".new").ok());
+  }
+}
+
 TEST_F(WalTest, MistakesInTheArgumentsAreNamed) {
   EXPECT_THAT(RunProgram({Wal(), "append", log_, "many"}).err, HasSubstr("RECORDS is 'many'"));
   EXPECT_THAT(RunProgram({Wal(), "append", log_, "1", "0"}).err, HasSubstr("DEPTH is '0'"));

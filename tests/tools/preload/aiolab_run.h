@@ -21,14 +21,16 @@ struct AiolabRun {
   }
 };
 
+// In `directory`, where temporary files go too, or there and in `temporary`.
 inline AiolabRun RunUnderAiolab(const std::vector<std::string>& flags, const std::vector<std::string>& client,
-                                const std::string& directory) {
+                                const std::string& directory, const std::string& temporary = "") {
   std::vector<std::string> argv = {RunfilePath("tools/aiolab/aiolab"), "run", "--report=json"};
   argv.insert(argv.end(), flags.begin(), flags.end());
   argv.push_back("--");
   argv.insert(argv.end(), client.begin(), client.end());
   AiolabRun run;
-  run.result = RunProgram(argv, {{{"TMPDIR", directory}, SanitizerEnvironment()}, directory});
+  run.result =
+      RunProgram(argv, {{{"TMPDIR", temporary.empty() ? directory : temporary}, SanitizerEnvironment()}, directory});
   std::string lines = run.result.err;
   while (!lines.empty() && lines.back() == '\n') lines.pop_back();
   run.report = nlohmann::json::parse(lines.substr(lines.rfind('\n') + 1), nullptr, /*allow_exceptions=*/false);

@@ -106,6 +106,11 @@ TEST_F(PreloadTest, TheProcessorDoesNotCallItsTimeStampCounterSteady) {
   EXPECT_EQ(run.result.status, 0) << run.result.out;
 }
 
+TEST_F(PreloadTest, TheTimeStampCounterCanBeReadOnASmallStack) {
+  const AiolabRun run = Probe("alternate_stack");
+  EXPECT_EQ(run.result.status, 0) << run.result.out;
+}
+
 TEST_F(PreloadTest, AThreadThatIsNoClientHasAClockToo) {
   const AiolabRun run = Probe("threads");
   EXPECT_EQ(run.result.status, 0) << run.result.out;
@@ -141,6 +146,14 @@ TEST_F(PreloadTest, ARequestOutlivesItsFd) {
   for (const char* profile : {"retry", "mainline"}) {
     const AiolabRun run = Probe("closes_in_flight", {std::string("--profile=") + profile});
     EXPECT_EQ(run.result.status, 0) << run.result.out;
+  }
+}
+
+TEST_F(PreloadTest, PagesThatAreNotNeededAreBroughtInAnew) {
+  for (const char* profile : {"retry", "mainline"}) {
+    const AiolabRun run = Probe("advice", {std::string("--profile=") + profile});
+    EXPECT_EQ(run.result.status, 0) << run.result.out;
+    EXPECT_EQ(run.report["totals"]["bios"], 6) << profile;
   }
 }
 

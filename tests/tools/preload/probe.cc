@@ -110,6 +110,30 @@ int Cpuid() {
   return 0;
 }
 
+uint64_t ticks_in_handler[2];
+
+void ReadTicks(int) {
+  ticks_in_handler[0] = __rdtsc();
+  ticks_in_handler[1] = __rdtsc();
+}
+
+// A look at the time-stamp counter costs time, except where the model has no room to let time pass.
+int AlternateStack() {
+  NewContext();
+  static char memory[16384];
+  for (const int flags : {static_cast<int>(SS_DISABLE), 0}) {
+    const stack_t stack = {memory, flags, sizeof(memory)};
+    EXPECT(sigaltstack(&stack, nullptr) == 0);
+    struct sigaction action = {};
+    action.sa_handler = ReadTicks;
+    action.sa_flags = SA_ONSTACK;
+    EXPECT(sigaction(SIGUSR1, &action, nullptr) == 0);
+    EXPECT(raise(SIGUSR1) == 0);
+    EXPECT((ticks_in_handler[0] == ticks_in_handler[1]) == (flags != SS_DISABLE));
+  }
+  return 0;
+}
+
 // A second thread's clock goes on with the real one, never back, and its timeouts end.
 int Threads() {
   NewContext();
@@ -300,6 +324,44 @@ int ClosesInFlight() {
   return 0;
 }
 
+// Reads both pages of a file until it has told of each kind of advice what that left cached. The report tells how many
+// pages had to be brought in.
+int Advice() {
+  const aio_context_t ctx = NewContext();
+  char path[] = "probe_XXXXXX";
+  const int fd = mkstemp(path);
+  const int same = open(path, O_RDONLY);
+  constexpr off_t kSize = 4096 + 100;
+  EXPECT(fd >= 0 && same >= 0 && unlink(path) == 0 && ftruncate(fd, kSize) == 0);
+  const auto read_pages = [&] {
+    for (const off_t pos : {0, 4096}) {
+      char buf[100];
+      iocb request = {};
+      request.aio_lio_opcode = IOCB_CMD_PREAD;
+      request.aio_fildes = static_cast<uint32_t>(fd);
+      request.aio_buf = reinterpret_cast<uint64_t>(buf);
+      request.aio_nbytes = sizeof(buf);
+      request.aio_offset = pos;
+      EXPECT(IoSubmit(ctx, &request) == 1);
+      io_event event;
+      EXPECT(IoGetevents(ctx, 1, 1, &event, nullptr) == 1 && event.res == sizeof(buf));
+    }
+  };
+  read_pages();  // 2
+  EXPECT(posix_fadvise(fd, 0, 100, POSIX_FADV_DONTNEED) == 0);
+  EXPECT(posix_fadvise(fd, 1, 4095, POSIX_FADV_DONTNEED) == 0);
+  EXPECT(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL) == 0);
+  EXPECT(posix_fadvise(fd, 0, -1, POSIX_FADV_DONTNEED) == EINVAL);
+  read_pages();  // 0: no page as a whole was let go
+  EXPECT(posix_fadvise(same, 0, 4096, POSIX_FADV_DONTNEED) == 0);
+  read_pages();  // 1
+  EXPECT(syscall(SYS_fadvise64, fd, 4096, kSize - 4096, POSIX_FADV_DONTNEED) == 0);
+  read_pages();  // 1: the rest of the last page is behind the end
+  EXPECT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
+  read_pages();  // 2
+  return 0;
+}
+
 void WaitFor(pid_t child, int status) {
   int wait_status;
   EXPECT(waitpid(child, &wait_status, 0) == child);
@@ -349,12 +411,14 @@ int main(int argc, char** argv) {
   alarm(0);
   if (look == "clocks") return Clocks();
   if (look == "cpuid") return Cpuid();
+  if (look == "alternate_stack") return AlternateStack();
   if (look == "threads") return Threads();
   if (look == "signals") return Signals();
   if (look == "faults") return Faults();
   if (look == "crash") return Crash();
   if (look == "proc_files") return ProcFiles();
   if (look == "exec") return Exec();
+  if (look == "advice") return Advice();
   if (look == "closes_in_flight") return ClosesInFlight();
   // The ends of a process: each leaves a report.
   NewContext();

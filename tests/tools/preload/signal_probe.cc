@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // some of these functions are as old as their clients

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/subprocess/subprocess.h"
@@ -17,6 +18,7 @@ namespace aiolab {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // Nothing of that name is on the host, here or anywhere.
@@ -134,7 +136,10 @@ TEST_F(SimfsTest, ARunIsRepeatedByItsToken) {
 
 TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
   const std::string file = directory_ + "/file";
+  const std::string occupied = directory_ + "/occupied";
   ASSERT_TRUE(CreateFile(file, "x").ok());
+  ASSERT_EQ(mkdir(occupied.c_str(), 0755), 0);
+  ASSERT_TRUE(CreateFile(occupied + "/file", "x").ok());
   const struct {
     std::string spec;
     std::string says;
@@ -149,6 +154,14 @@ TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
       {"/data:size=x", "size=x: it has to be a size from 4K to 16T"},
       {"/data:disk=nmve", "did you mean nvme?"},
       {"/data:sise=1G", "did you mean size?"},
+      {"/data:from=/no/such", "from=/no/such: there is no such directory"},
+      {"/data:from=" + file, "file: it is a file; it has to be a directory"},
+      {"/data:from=", "from= names no directory"},
+      {"/data:error-model=xfd", "there is no error model \"xfd\"; did you mean xfs?"},
+      {"/data:error-model=zfs2020", "there are ext4-ordered, ext4-data, xfs, btrfs"},
+      {"/data:to=/no/such", "to=/no/such: it cannot be made: No such file or directory"},
+      {"/data:to=" + occupied, ": there are files in it; it has to be new or empty, or that of from="},
+      {"/data:from=.,to=.", "to=.: the directory for temporary files, "},
   };
   for (const auto& [spec, says] : cases) {
     const AiolabRun run = Run({"--simfs=" + spec}, {"touch", directory_ + "/ran"});
@@ -164,6 +177,96 @@ TEST_F(SimfsTest, AFullDiskIsENOSPC) {
       Run({absl::StrCat(Flag(), ":size=8M")}, {"dd", "if=/dev/zero", absl::StrCat("of=", kPrefix, "/x"), "bs=4k"});
   EXPECT_EQ(run.result.status, 1);
   EXPECT_THAT(run.result.err, HasSubstr("No space left on device"));
+}
+
+// Method: one process copies a file that was loaded; what it finds and leaves is looked at on the host.
+TEST_F(SimfsTest, FilesOfTheHostAreThereAtFirstAndGoBackAtTheEnd) {
+  const std::string from = directory_ + "/from";
+  const std::string to = directory_ + "/to";
+  ASSERT_EQ(mkdir(from.c_str(), 0755), 0);
+  ASSERT_TRUE(CreateFile(from + "/file", std::string(100'000, 'x')).ok());
+  ASSERT_EQ(chmod((from + "/file").c_str(), 0640), 0);
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=from,to=", to), "--trace=text:trace"},
+                            {"cp", "-p", absl::StrCat(kPrefix, "/file"), absl::StrCat(kPrefix, "/copy")});
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_EQ(ReadFile(to + "/copy").value_or("missing"), std::string(100'000, 'x'));
+  EXPECT_EQ(ReadFile(to + "/file").value_or("missing"), std::string(100'000, 'x'));
+  EXPECT_FALSE(ReadFile(from + "/copy").ok());
+  struct stat status;
+  ASSERT_EQ(stat((to + "/copy").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode, S_IFREG | 0640);
+  // What the client did, without what was done for it.
+  EXPECT_EQ(run.report["processes"][0]["simfs"]["bytes_written"], 100'000) << run.result.err;
+  EXPECT_LT(run.report["processes"][0]["virtual_time_ns"].get<long>(), 5'000'000) << run.result.err;
+  EXPECT_THAT(ReadFile(directory_ + "/trace").value_or(""), Not(HasSubstr("sys_enter_mkdirat")));
+}
+
+TEST_F(SimfsTest, AClientFindsWhatWasLoadedOnTheDiskAndNotInMemory) {
+  ASSERT_TRUE(CreateFile(directory_ + "/file", std::string(100'000, 'x')).ok());
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=.")}, {"cksum", absl::StrCat(kPrefix, "/file")});
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_GT(run.report["processes"][0]["simfs"]["disk_requests"], 0) << run.result.err;
+}
+
+// Where the trace and the token go by names, another directory is the same run.
+TEST_F(SimfsTest, ARunOnLoadedFilesIsRepeatedByItsTokenFromAnotherDirectory) {
+  for (const char* name : {"/a", "/b"}) {
+    ASSERT_EQ(mkdir((directory_ + name).c_str(), 0755), 0);
+    ASSERT_TRUE(CreateFile(directory_ + name + "/file", std::string(100'000, 'x')).ok());
+  }
+  const std::vector<std::string> client = {"cp", absl::StrCat(kPrefix, "/file"), absl::StrCat(kPrefix, "/copy")};
+  const AiolabRun first = Run({absl::StrCat(Flag(), ":from=a,to=a")}, client);
+  const std::string token = first.report["processes"][0].value("token", "");
+  ASSERT_NE(token, "") << first.result.err;
+  const AiolabRun again = Run({absl::StrCat(Flag(), ":from=b,to=b"), "--replay=" + token}, client);
+  EXPECT_EQ(again.result.status, 0) << again.result.err;
+  EXPECT_EQ(again.report["processes"][0]["virtual_time_ns"], first.report["processes"][0]["virtual_time_ns"]);
+  EXPECT_EQ(ReadFile(directory_ + "/b/copy").value_or("missing").size(), 100'000);
+}
+
+TEST_F(SimfsTest, FilesThatDoNotFitAreNamed) {
+  ASSERT_TRUE(CreateFile(directory_ + "/large", std::string(3 << 20, 'x')).ok());
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":size=2M,from=.")}, {"ls", kPrefix});
+  EXPECT_EQ(run.result.status, 2) << run.result.err;
+  EXPECT_THAT(run.result.err, HasSubstr(absl::StrCat(kPrefix, "/large: cannot be written: ENOSPC")));
+  EXPECT_THAT(run.result.err, HasSubstr("size=N makes the disk larger"));
+}
+
+// Its first write-back fails. ext4's data mode tells of that one fsync too late, so there is nothing to retry, and
+// nobody writes again.
+TEST_F(SimfsTest, AClientThatRetriesAFailedFsyncLosesItsDataUnderEveryErrorModel) {
+  const auto run = [&](const std::string& model, const char* rewrite) {
+    return Run({absl::StrCat(Flag(), ":error-model=", model), "--fault=bio[op=write,size=16384]=nth(1):eio"},
+               {Client("retries_fsync"), absl::StrCat("--dir=", kPrefix), rewrite});
+  };
+  for (const char* model : {"ext4-ordered", "ext4-data", "xfs", "btrfs"}) {
+    const AiolabRun retried = run(model, "--rewrite=0");
+    EXPECT_EQ(retried.result.status, 1) << model << retried.result.err;
+    EXPECT_THAT(retried.result.err, HasSubstr("block 0 of file 1 is wrong")) << model;
+    const AiolabRun rewritten = run(model, "--rewrite=1");
+    EXPECT_EQ(rewritten.result.status, std::string(model) == "ext4-data" ? 1 : 0) << model << rewritten.result.err;
+  }
+  const AiolabRun none = RunSimulated({Client("retries_fsync"), absl::StrCat("--dir=", kPrefix)});
+  EXPECT_EQ(none.result.out, "retries_fsync: durable after 1 calls of fsync\n") << none.result.err;
+}
+
+// The C library would look at the host, where nothing is. Method: its functions called from Python.
+TEST_F(SimfsTest, AWalkOfTheCLibrarysOwnIsRefusedAndTheReportSaysSo) {
+  const std::string script = absl::StrReplaceAll(R"(
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+for walk in (lambda: libc.ftw(b'PREFIX', None, 5), lambda: libc.nftw64(b'PREFIX', None, 5, 0),
+             lambda: libc.fts_open((ctypes.c_char_p * 2)(b'PREFIX', None), 0, None)):
+  ctypes.set_errno(0)
+  walk()
+  print(ctypes.get_errno() == errno.EOPNOTSUPP)
+)",
+                                                 {{"PREFIX", kPrefix}});
+  const AiolabRun run = RunSimulated({"python3", "-c", script});
+  EXPECT_EQ(run.result.out, "True\nTrue\nTrue\n") << run.result.err;
+  const nlohmann::json& warnings = run.report["processes"][0]["warnings"];
+  ASSERT_EQ(warnings.size(), 3) << run.result.err;
+  EXPECT_THAT(warnings[1], StartsWith(absl::StrCat("nftw64 of ", kPrefix, ", a simulated file, was refused")));
 }
 
 TEST_F(SimfsTest, APathThatLeavesThePrefixIsTheHosts) {

@@ -25,13 +25,13 @@ SimDiskParameters SmallDisk() {
 // Runs `scenario(client, disk)`, cuts the power and reads a range, under many seeds: all that was found.
 template <typename Scenario>
 std::set<std::string> Survivors(const SimDiskParameters& parameters, const Scenario& scenario, sector_t sector = 0,
-                                uint32_t size = 512, SeededBug bug = SeededBug::kNone) {
+                                uint32_t size = 512, SeededBug bug = SeededBug::kNone, uint32_t tear_bytes = 0) {
   std::set<std::string> found;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     SimDiskClient client(seed, bug);
     SimDisk disk(client.machine_.kernel(), parameters);
     scenario(client, disk);
-    client.PowerCut(disk);
+    client.PowerCut(disk, tear_bytes);
     // One letter a sector.
     const std::string bytes = client.Read(disk, sector, size);
     std::string letters;
@@ -124,6 +124,25 @@ TEST(PowerCutTest, AnAtomicUnitIsNeverTorn) {
   parameters.atomic_write_unit = 1024;
   const auto write = [](SimDiskClient& client, SimDisk& disk) { client.Write(disk, 0, Sectors('a', 4)); };
   EXPECT_THAT(Survivors(parameters, write, 0, 2048), UnorderedElementsAre("----", "--aa", "aa--", "aaaa"));
+}
+
+TEST(PowerCutTest, ACutMayTearFinerOrCoarserThanTheDiskSays) {
+  SimDiskParameters parameters = SmallDisk();
+  parameters.atomic_write_unit = 1024;
+  const auto write = [](SimDiskClient& client, SimDisk& disk) { client.Write(disk, 0, Sectors('a', 2)); };
+  EXPECT_THAT(Survivors(parameters, write, 0, 1024, SeededBug::kNone, /*tear_bytes=*/512),
+              UnorderedElementsAre("--", "-a", "a-", "aa"));
+  EXPECT_THAT(Survivors(SmallDisk(), write, 0, 1024, SeededBug::kNone, /*tear_bytes=*/1024),
+              UnorderedElementsAre("--", "aa"));
+}
+
+// What FUA has made durable of a coarse piece, the cut leaves.
+TEST(PowerCutTest, ACoarseCutTakesNothingDurableBack) {
+  const auto scenario = [](SimDiskClient& client, SimDisk& disk) {
+    client.Write(disk, 0, Sectors('a', 2));
+    client.Write(disk, 1, Sectors('b'), REQ_FUA);
+  };
+  EXPECT_THAT(Survivors(SmallDisk(), scenario, 0, 1024, SeededBug::kNone, /*tear_bytes=*/1024), ElementsAre("ab"));
 }
 
 // A flush covers what had ended when it began: a write that ends while it runs may still be lost.

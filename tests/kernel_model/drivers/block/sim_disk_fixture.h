@@ -61,9 +61,9 @@ class SimDiskClient {
     submit_bio(bio);
   }
 
-  void PowerCut(SimDisk& disk) {
+  void PowerCut(SimDisk& disk, uint32_t tear_bytes = 0) {
     Machine::Entry entry(machine_, nullptr);
-    disk.PowerCut(bio_put);
+    disk.PowerCut(bio_put, tear_bytes);
   }
 
   SeededChooser chooser_;

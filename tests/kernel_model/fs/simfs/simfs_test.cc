@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "kernel_model/drivers/block/sim_disk.h"
 #include "tests/kernel_model/fs/simfs/simfs_rig.h"
 
 namespace aiolab {
@@ -211,89 +210,65 @@ TEST(SimfsTest, BeyondTheLargestFileIsEfbig) {
   EXPECT_EQ(rig.Truncate(fd, kMax), 0);
 }
 
-// ---- What a failed fsync leaves. Method: the disk refuses every write to its data blocks.
+// ---- Advice. Method: what a read asks the disk for says what is in memory.
 
-constexpr uint64_t kFirstDataBlock = 97;  // of a disk of 4 MiB
+uint64_t RequestsOfRead(SimfsRig& rig, long fd, loff_t offset) {
+  const uint64_t before = rig.machine().kernel().stats.requests;
+  char byte;
+  EXPECT_EQ(rig.kernel().pread64(static_cast<int>(fd), &byte, 1, offset), 1);
+  return rig.machine().kernel().stats.requests - before;
+}
 
-struct FailedAppend {
-  explicit FailedAppend(const char* model) {
-    EXPECT_TRUE(rig.machine().MountSimfs({.path = "/e", .disk = "nvme,size=4M", .error_model = model}).ok());
-    EXPECT_EQ(rig.Put("/e/a", Text('a', 4096)), 4096);
-    EXPECT_EQ(rig.Sync(), 0);
-    fd = rig.Open("/e/a");
-    EXPECT_EQ(rig.Write(fd, Text('A', 4096), 0), 4096);
-    EXPECT_EQ(rig.Write(fd, Text('b', 4096), 4096), 4096);
-    rig.machine().DiskOf("/e")->AddBadSectors(
-        {.first = 8 * kFirstDataBlock, .count = 8 * (1024 - kFirstDataBlock), .writes_fail = true});
-  }
-  void Mend() { rig.machine().DiskOf("/e")->ClearBadSectors(); }
-
+TEST(FadviseTest, WhatIsNotNeededLeavesMemoryInWholePages) {
   SimfsRig rig;
-  long fd;
-};
-
-TEST(FsyncErrorTest, ASecondFsyncAfterAFailedOneReturnsZero) {
-  for (const char* model : {"ext4-ordered", "xfs", "btrfs"}) {
-    SCOPED_TRACE(model);
-    FailedAppend append(model);
-    EXPECT_EQ(append.rig.Fsync(append.fd), -EIO);
-    EXPECT_EQ(append.rig.Fsync(append.fd), 0);
-  }
-}
-
-TEST(FsyncErrorTest, Ext4DataTellsOfItOneFsyncLater) {
-  FailedAppend append("ext4-data");
-  EXPECT_EQ(append.rig.Fsync(append.fd), 0);
-  EXPECT_EQ(append.rig.Fsync(append.fd), -EIO);
-  EXPECT_EQ(append.rig.Fsync(append.fd), 0);
-}
-
-TEST(FsyncErrorTest, Ext4KeepsTheNewBytesInTheCacheAndTheOldOnTheDisk) {
-  FailedAppend append("ext4-ordered");
-  EXPECT_EQ(append.rig.Fsync(append.fd), -EIO);
-  append.Mend();
-  EXPECT_EQ(Runs(append.rig.Contents("/e/a")), Runs(Text('A', 4096) + Text('b', 4096)));
-  append.rig.machine().DropCaches();
-  EXPECT_EQ(Runs(append.rig.Contents("/e/a")), Runs(Text('a', 4096) + Zeros(4096)));
-  EXPECT_EQ(append.rig.Sync(), 0);
-  append.rig.PowerCutAndReboot();
-  EXPECT_EQ(Runs(append.rig.Contents("/e/a")), Runs(Text('a', 4096) + Zeros(4096)));
-}
-
-TEST(FsyncErrorTest, XfsForgetsTheAppendOverAReboot) {
-  FailedAppend append("xfs");
-  EXPECT_EQ(append.rig.Fsync(append.fd), -EIO);
-  append.Mend();
-  EXPECT_EQ(Runs(append.rig.Contents("/e/a")), Runs(Text('A', 4096) + Text('b', 4096)));
-  EXPECT_EQ(append.rig.Sync(), 0);
-  append.rig.PowerCutAndReboot();
-  EXPECT_EQ(Runs(append.rig.Contents("/e/a")), Runs(Text('a', 4096)));
-}
-
-TEST(FsyncErrorTest, BtrfsShowsTheOldBytesAtOnce) {
-  FailedAppend append("btrfs");
-  EXPECT_EQ(append.rig.Fsync(append.fd), -EIO);
-  append.Mend();
-  EXPECT_EQ(Runs(append.rig.Contents("/e/a")), Runs(Text('a', 4096) + Zeros(4096)));
-}
-
-// ---- The journal's own errors.
-
-TEST(JournalErrorTest, AFailedCommitMakesTheFileSystemReadOnly) {
-  SimfsRig rig;
-  EXPECT_EQ(rig.Put("/data/a", "a"), 1);
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 4 * 4096)), 4 * 4096);
   EXPECT_EQ(rig.Sync(), 0);
-  rig.machine().DiskOf("/data")->AddBadSectors({.first = 8, .count = 8 * 8, .writes_fail = true});
-  EXPECT_EQ(rig.Mkdir("/data/d"), 0);
-  const long fd = rig.Open("/data", O_RDONLY | O_DIRECTORY);
-  EXPECT_EQ(rig.Fsync(fd), -EIO);
-  EXPECT_EQ(rig.Mkdir("/data/e"), -EROFS);
-  EXPECT_EQ(rig.Unlink("/data/a"), -EROFS);
-  EXPECT_EQ(rig.Contents("/data/a"), "a");
-  rig.machine().DiskOf("/data")->ClearBadSectors();
-  rig.PowerCutAndReboot();
-  struct stat status;
-  EXPECT_EQ(rig.Stat("/data/d", &status), -ENOENT);
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 100, 2 * 4096, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 4096), 1);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 2 * 4096), 0);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 1);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 3 * 4096), 1);
+}
+
+TEST(FadviseTest, WhatIsDirtyStaysAndIsWritten) {
+  SimfsRig rig;
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 4096)), 4096);
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 0);
+  rig.Sleep(100'000'000);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 1);
+}
+
+TEST(FadviseTest, WhatWillBeNeededIsReadAtOnce) {
+  SimfsRig rig;
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 64 * 4096)), 64 * 4096);
+  EXPECT_EQ(rig.Sync(), 0);
+  rig.machine().DropCaches();
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_WILLNEED), 0);
+  rig.Sleep(100'000'000);
+  for (loff_t page : {0, 20, 63}) EXPECT_EQ(RequestsOfRead(rig, fd, page * 4096), 0) << page;
+}
+
+TEST(FadviseTest, ARandomReaderGetsNoMoreThanItAsksFor) {
+  SimfsRig rig;
+  EXPECT_EQ(rig.Put("/data/a", Text('a', 64 * 4096)), 64 * 4096);
+  EXPECT_EQ(rig.Sync(), 0);
+  rig.machine().DropCaches();
+  const int fd = static_cast<int>(rig.Open("/data/a"));
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 0), 1);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 4096), 1);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_NORMAL), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 2 * 4096), 1);
+  EXPECT_EQ(rig.kernel().fadvise64(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+  EXPECT_EQ(RequestsOfRead(rig, fd, 3 * 4096), 0);
 }
 
 // ---- The disk without a file system.
@@ -325,6 +300,15 @@ TEST(BlockDevTest, ADirectWriteHasToBeAligned) {
   EXPECT_EQ(rig.kernel().pwrite64(static_cast<int>(fd), buffer, 512, 512), 512);
   EXPECT_EQ(rig.kernel().pwrite64(static_cast<int>(fd), buffer, 512, 100), -EINVAL);
   EXPECT_EQ(rig.kernel().pwrite64(static_cast<int>(fd), buffer, 100, 512), -EINVAL);
+}
+
+// Neither the end of a file nor the limit of its size means anything here (seen on a loop device).
+TEST(BlockDevTest, AnAppendingWriteGoesWhereItIsSent) {
+  SimfsRig rig;
+  const long fd = rig.Open("/data/dev0", O_RDWR | O_APPEND);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(rig.Write(fd, "hello", 4096), 5);
+  EXPECT_EQ(rig.Contents("/data/dev0").substr(4096, 5), "hello");
 }
 
 TEST(BlockDevTest, ZerooutAndDiscardMakeZeros) {

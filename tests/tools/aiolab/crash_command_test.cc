@@ -1,0 +1,270 @@
+// aiolab crash, as its users start it.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/types/span.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernel_model/drivers/block/sector_store.h"
+#include "kernel_model/fs/simfs/image.h"
+#include "tests/subprocess/subprocess.h"
+#include "tools/aiolab/files.h"
+
+namespace aiolab {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// Nothing of that name is on the host.
+constexpr char kSimfs[] = "--simfs=/aiolab-test-data:size=4M";
+constexpr char kPrefix[] = "/aiolab-test-data";
+
+// Every record that the client has named is in its log, whole.
+constexpr char kCheck[] =
+    "--check=test $(cat {dir}/log 2>/dev/null | grep -acE '^[a-z]{600}$') -ge $(grep -c . {acked})";
+
+class CrashCommandTest : public testing::Test {
+ protected:
+  ProgramResult Crash(const std::vector<std::string>& arguments) {
+    std::vector<std::string> argv = {RunfilePath("tools/aiolab/aiolab"), "crash"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return RunProgram(argv, {{{"TMPDIR", directory_}, SanitizerEnvironment()}, directory_});
+  }
+  ProgramResult CrashClient(const std::vector<std::string>& flags, const char* way, const char* records = "4") {
+    std::vector<std::string> arguments = {kSimfs};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    for (const std::string& word : {std::string("--"), RunfilePath("tests/clients/appends_and_says"),
+                                    std::string(kPrefix), std::string(way), std::string(records)}) {
+      arguments.push_back(word);
+    }
+    return Crash(arguments);
+  }
+  std::string Path(const std::string& name) { return absl::StrCat(directory_, "/", name); }
+
+  const std::string directory_ = NewTestDirectory();
+};
+
+void ReadDisk(const SectorStore& store, simfs::Image* image) {
+  std::string problem;
+  const int error = simfs::ReadImage(
+      [&store](uint64_t first, uint64_t blocks, char* to) {
+        store.Read(first * simfs::kSectorsPerBlock, absl::MakeSpan(to, blocks * simfs::kBlockSize));
+        return 0;
+      },
+      image, &problem);
+  ASSERT_EQ(error, 0) << problem;
+}
+
+// The size of a file in the root directory; -1 if it is not there.
+int64_t SizeOf(simfs::Image& image, const std::string& name) {
+  const auto entry = image.inodes[simfs::kRootIno].entries.find(name);
+  if (entry == image.inodes[simfs::kRootIno].entries.end()) return -1;
+  return static_cast<int64_t>(image.inodes[entry->second].attributes.size);
+}
+
+TEST_F(CrashCommandTest, TheEmbeddedLogSurvivesEveryPowerCut) {
+  const ProgramResult result = Crash({kSimfs});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr(" distinct images at "), HasSubstr("no power cut that breaks it")));
+  EXPECT_EQ(result.out, "");
+}
+
+TEST_F(CrashCommandTest, ItsVariantWithRenameBeforeFsyncDoesNotAndTheFsyncIsNamed) {
+  const ProgramResult result = Crash({kSimfs, "--demo=rename-before-fsync"});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("FOUND: a power cut that breaks it: 6 records were acknowledged, but only 0 are there"),
+                    HasSubstr("the last line: acknowledged 6"), HasSubstr("aiolab: crash point "),
+                    HasSubstr("the image has the file with 0 bytes): no fsync or fdatasync of /aiolab-test-data/log "
+                              "after they were written")));
+}
+
+// Not a terminal: no progress.
+TEST_F(CrashCommandTest, InAPipeItSaysOnlyItsReport) {
+  const ProgramResult result = Crash({kSimfs, "--demo=rename-before-fsync"});
+  EXPECT_THAT(result.err, Not(HasSubstr("\r")));
+  for (const absl::string_view line : absl::StrSplit(result.err, '\n', absl::SkipEmpty())) {
+    EXPECT_THAT(std::string(line), StartsWith("aiolab: "));
+  }
+}
+
+TEST_F(CrashCommandTest, TheSameSeedFindsTheSame) {
+  const std::vector<std::string> arguments = {kSimfs, "--demo=rename-before-fsync", "--seed=3", "--at=20"};
+  EXPECT_EQ(Crash(arguments).err, Crash(arguments).err);
+}
+
+TEST_F(CrashCommandTest, TheExportedImageIsTheDiskThatWasRefused) {
+  ASSERT_EQ(Crash({kSimfs, "--demo=rename-before-fsync", "--export-image=bad.img"}).status, 1);
+  const std::string bytes = ReadFile(Path("bad.img")).value();
+  ASSERT_EQ(bytes.size(), size_t{4} << 20);
+  SectorStore store;
+  store.Write(0, bytes);
+  simfs::Image image;
+  ReadDisk(store, &image);
+  EXPECT_EQ(SizeOf(image, "log"), 0);
+}
+
+// Method: the log is replayed as replay-log does it, from the layout in the kernel's dm-log-writes.c, and has to give
+// the disk as the client left it.
+TEST_F(CrashCommandTest, TheExportedLogReplaysToTheLastDisk) {
+  ASSERT_EQ(Crash({kSimfs, "--export-log=writes"}).status, 0);
+  const std::string log = ReadFile(Path("writes")).value();
+  const auto number = [&log](size_t at) {
+    uint64_t value;
+    memcpy(&value, log.data() + at, sizeof(value));
+    return value;
+  };
+  ASSERT_GT(log.size(), 512u);
+  EXPECT_EQ(number(0), 0x6a736677736872u);
+  EXPECT_EQ(number(8), 1u);
+  uint32_t sector_bytes;
+  memcpy(&sector_bytes, log.data() + 24, sizeof(sector_bytes));
+  EXPECT_EQ(sector_bytes, 512u);
+  SectorStore store;
+  size_t at = 512;
+  int marks = 0;
+  for (uint64_t entry = 0; entry < number(16); ++entry) {
+    ASSERT_LE(at + 512, log.size());
+    const uint64_t sector = number(at);
+    const size_t bytes = number(at + 8) * 512;
+    marks += number(at + 16) == 8 ? 1 : 0;
+    at += 512;
+    ASSERT_LE(at + bytes, log.size());
+    store.Write(sector, absl::string_view(log).substr(at, bytes));
+    at += bytes;
+  }
+  EXPECT_EQ(at, log.size());
+  EXPECT_GT(marks, 4);  // one for each acknowledgement
+  simfs::Image image;
+  ReadDisk(store, &image);
+  EXPECT_GT(SizeOf(image, "log"), 0);
+  EXPECT_EQ(SizeOf(image, "log.new"), -1);
+}
+
+TEST_F(CrashCommandTest, AClientThatSyncsBeforeItSpeaksSurvives) {
+  const ProgramResult result = CrashClient({kCheck, "--images=24"}, "sync");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, "1\n2\n3\n4\n") << "the client's output is the user's, too";
+  EXPECT_THAT(result.err, HasSubstr("no power cut that breaks it"));
+  EXPECT_NE(access(kPrefix, F_OK), 0) << "something was left on the host";
+}
+
+TEST_F(CrashCommandTest, AClientThatForgetsItsFdatasyncIsFoundAndTheCallIsNamed) {
+  const ProgramResult result = CrashClient({kCheck, "--images=24"}, "nosync");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("the checker ended with status 1"), HasSubstr("the last line: "),
+                                HasSubstr("no fsync or fdatasync of /aiolab-test-data/log after they were written")));
+}
+
+TEST_F(CrashCommandTest, AKilledClientLeavesItsLog) {
+  const ProgramResult result = CrashClient({kCheck, "--images=24"}, "killed");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("WARNING: the client ended with status 137"), HasSubstr("no power cut that breaks it")));
+}
+
+// Method: a checker that promises nothing and notes what it was given.
+TEST_F(CrashCommandTest, ACheckerGetsFilesPromisesAndACleanEnvironment) {
+  const ProgramResult result = CrashClient({absl::StrCat("--check=env >", Path("env"), "; ls {dir} >", Path("ls"),
+                                                         "; cat {acked} >>", Path("acked"), "; touch {dir}/scratch"),
+                                            "--images=20"},
+                                           "sync");
+  EXPECT_EQ(result.status, 0) << result.err;
+  const std::string environment = ReadFile(Path("env")).value();
+  EXPECT_THAT(environment, AllOf(HasSubstr("PATH="), Not(HasSubstr("LD_PRELOAD")), Not(HasSubstr("AIOLAB_RUN")),
+                                 Not(HasSubstr("TEST_SRCDIR"))));
+  EXPECT_EQ(ReadFile(Path("ls")).value(), "log\n") << "a checker saw what another had left";
+  EXPECT_THAT(ReadFile(Path("acked")).value(), HasSubstr("1\n2\n3\n4\n"));
+}
+
+TEST_F(CrashCommandTest, ACheckerThatCannotBeRunIsRefusedBeforeTheClientRuns) {
+  const auto refused = [this](const std::string& check, const std::string& why) {
+    const ProgramResult result = Crash({kSimfs, "--check=" + check, "--", "touch", Path("ran")});
+    EXPECT_EQ(result.status, 2);
+    EXPECT_THAT(result.err, HasSubstr(why));
+    EXPECT_NE(access(Path("ran").c_str(), F_OK), 0) << "the client ran";
+  };
+  refused("no-such-checker {dir}", "there is no program 'no-such-checker' in PATH");
+  refused("./no-such-checker {dir}", "there is no program './no-such-checker' that can be run");
+  refused("if {dir}", "the shell cannot read it");
+  refused("true", "there is no {dir} in it");
+}
+
+TEST_F(CrashCommandTest, ACheckerThatRefusesTheFilesWithoutACrashIsRefused) {
+  const ProgramResult result = CrashClient({"--check=echo wrong {dir}; false"}, "sync");
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, HasSubstr("the files as the client left them are refused, without any crash: the checker "
+                                    "ended with status 1: wrong"));
+}
+
+// Behind what can be seen beforehand.
+TEST_F(CrashCommandTest, ACheckerThatTurnsOutNotToRunIsRefused) {
+  const ProgramResult result = CrashClient({"--check=X=1 no-such-checker {dir}"}, "sync");
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, HasSubstr("the checker cannot be run (status 127)"));
+}
+
+TEST_F(CrashCommandTest, AClientThatWritesElsewhereIsRefused) {
+  const ProgramResult result = Crash({kSimfs, "--check=test -d {dir}", "--", "true"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, HasSubstr("the client wrote nothing below /aiolab-test-data"));
+}
+
+// SQLite's manual on PRAGMA synchronous: FULL keeps every commit in WAL mode; with a rollback journal a power cut
+// closely behind a commit may roll it back, which EXTRA prevents by syncing the directory behind the journal's removal;
+// NORMAL may lose commits in WAL mode.
+TEST_F(CrashCommandTest, SqliteIsAsDurableAsItsManualSays) {
+  const std::string check = Path("check");
+  ASSERT_TRUE(CreateFile(check,
+                         "want=$(grep '^[0-9]*$' \"$2\" | tail -1)\n"
+                         "test -n \"$want\" || exit 0\n"
+                         "test \"$(sqlite3 $1/t.db 'pragma integrity_check')\" = ok || exit 9\n"
+                         "have=$(sqlite3 $1/t.db 'select count(*) from t')\n"
+                         "test \"$have\" -ge \"$want\" || { echo \"acknowledged $want, has $have\"; exit 1; }\n")
+                  .ok());
+  const auto crash = [&](const std::string& pragmas) {
+    return Crash({kSimfs, "--images=100", absl::StrCat("--check=sh ", check, " {dir} {acked}"), "--", "stdbuf", "-oL",
+                  "sqlite3", absl::StrCat(kPrefix, "/t.db"),
+                  absl::StrCat(pragmas, "create table t(a); insert into t values(1); select 1;",
+                               "insert into t values(2); select 2;")});
+  };
+  const ProgramResult full = crash("pragma synchronous=full;");
+  EXPECT_EQ(full.status, 1) << full.err;
+  EXPECT_THAT(full.err, AllOf(HasSubstr("acknowledged 1, has 0"),
+                              HasSubstr("the removal of /aiolab-test-data/t.db-journal: no fsync of its directory")));
+  const ProgramResult extra = crash("pragma synchronous=extra;");
+  EXPECT_EQ(extra.status, 0) << extra.err;
+  const std::string wal = "pragma locking_mode=exclusive; pragma journal_mode=wal;";
+  const ProgramResult wal_full = crash(wal + "pragma synchronous=full;");
+  EXPECT_EQ(wal_full.status, 0) << wal_full.err;
+  const ProgramResult wal_normal = crash(wal + "pragma synchronous=normal;");
+  EXPECT_EQ(wal_normal.status, 1) << wal_normal.err;
+  EXPECT_THAT(wal_normal.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/t.db-wal after"));
+}
+
+TEST_F(CrashCommandTest, ASampleOfThePointsIsCalledOne) {
+  const ProgramResult result = Crash({kSimfs, "--at=3", "--images=60"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr(" distinct images at 3 of "));
+}
+
+TEST_F(CrashCommandTest, HelpSaysHowToUseIt) {
+  const ProgramResult help = Crash({"--help"});
+  EXPECT_EQ(help.status, 0);
+  EXPECT_THAT(help.out, AllOf(HasSubstr("--check=CMD"), HasSubstr("{acked}"),
+                              HasSubstr("Exit status: 0 if no power "
+                                        "cut broke it, 1 if one did")));
+  EXPECT_EQ(RunProgram({RunfilePath("tools/aiolab/aiolab"), "help", "crash"}).out, help.out);
+}
+
+}  // namespace
+}  // namespace aiolab

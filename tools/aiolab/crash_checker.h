@@ -1,0 +1,35 @@
+// A command that says whether the files which a crash left are right.
+#ifndef TOOLS_AIOLAB_CRASH_CHECKER_H_
+#define TOOLS_AIOLAB_CRASH_CHECKER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "tools/aiolab/temporary_directory.h"
+#include "uapi/syscalls.h"
+
+namespace aiolab {
+
+class CommandChecker {
+ public:
+  // `command` is for /bin/sh, with {dir} and {acked} in it. INVALID_ARGUMENT if the shell cannot read it, or if its
+  // first word is no program.
+  static absl::StatusOr<std::unique_ptr<CommandChecker>> Make(const std::string& command);
+
+  // Copies `prefix` of `kernel` to a directory and runs the command. "" if it accepts what is there, else how it ended
+  // and what it said. FAILED_PRECONDITION if it could not be run, CANCELLED if the user has had enough.
+  absl::StatusOr<std::string> Check(FileSyscalls& kernel, const std::string& prefix, absl::string_view acknowledged);
+
+ private:
+  CommandChecker(std::string command, std::unique_ptr<TemporaryDirectory> directory)
+      : command_(std::move(command)), directory_(std::move(directory)) {}
+
+  const std::string command_;
+  const std::unique_ptr<TemporaryDirectory> directory_;
+};
+
+}  // namespace aiolab
+
+#endif  // TOOLS_AIOLAB_CRASH_CHECKER_H_

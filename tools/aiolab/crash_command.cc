@@ -1,0 +1,284 @@
+#include "tools/aiolab/crash_command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/types/span.h"
+#include "kernel_model/drivers/block/sim_disk_parameters.h"
+#include "tools/aiolab/crash_checker.h"
+#include "tools/aiolab/crash_flags.h"
+#include "tools/aiolab/files.h"
+#include "tools/aiolab/help.h"
+#include "tools/aiolab/install_paths.h"
+#include "tools/aiolab/run_command.h"
+#include "tools/aiolab/simfs_spec.h"
+#include "tools/aiolab/wal/log_format.h"
+#include "tools/crash/crash_search.h"
+#include "tools/crash/dm_log_writes.h"
+
+namespace aiolab {
+namespace {
+
+constexpr char kLogName[] = "/log";  // of the embedded client, below the prefix
+
+int Refuse(const absl::Status& status) {
+  fprintf(stderr, "aiolab crash: %s\n", std::string(status.message()).c_str());
+  return kUsageExitStatus;
+}
+
+// Each line behind "aiolab: ".
+void Say(absl::string_view text) {
+  for (const absl::string_view line : absl::StrSplit(absl::StripTrailingAsciiWhitespace(text), '\n')) {
+    fprintf(stderr, "aiolab: %s\n", std::string(line).c_str());
+  }
+}
+
+// One line that is written over, on a terminal only.
+class Progress {
+ public:
+  void Show(uint64_t points_done, uint64_t points, uint64_t images) {
+    if (!terminal_ || images % 16 != 0) return;
+    fprintf(stderr, "\raiolab: crash point %llu of %llu, %llu images checked ",
+            static_cast<unsigned long long>(points_done + 1), static_cast<unsigned long long>(points),
+            static_cast<unsigned long long>(images));
+    shown_ = true;
+  }
+  void Clear() {
+    if (std::exchange(shown_, false)) fputs("\r\033[K", stderr);
+  }
+
+ private:
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+  bool shown_ = false;
+};
+
+// What the embedded client has promised: the number in its last whole line.
+uint64_t RecordsPromised(absl::string_view output) {
+  uint64_t records = 0;
+  for (const absl::string_view line : absl::StrSplit(output.substr(0, output.rfind('\n') + 1), '\n')) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    uint64_t number;
+    if (words.size() == 2 && words[0] == "acknowledged" && absl::SimpleAtoi(words[1], &number)) records = number;
+  }
+  return records;
+}
+
+absl::StatusOr<std::string> CheckWal(Syscalls& kernel, const std::string& path, absl::string_view output) {
+  const uint64_t promised = RecordsPromised(output);
+  std::string bytes;
+  const long fd = kernel.openat(AT_FDCWD, path.c_str(), O_RDONLY, 0);
+  if (fd < 0 && promised > 0) return absl::StrCat(path, " is not there, and ", promised, " records were acknowledged");
+  char piece[4096];
+  long count = 0;
+  while (fd >= 0 && (count = kernel.read(static_cast<int>(fd), piece, sizeof(piece))) > 0) {
+    bytes.append(piece, static_cast<size_t>(count));
+  }
+  if (fd >= 0) kernel.close(static_cast<int>(fd));
+  if (count < 0) return absl::StrCat(path, " cannot be read");
+  const wal::LogCheck check = wal::CheckLog(bytes);
+  if (check.records >= promised) return std::string();
+  return absl::StrCat(promised, " records were acknowledged, but only ", check.records, " are there, in a log of ",
+                      bytes.size(), " bytes", check.problem.empty() ? "" : ": ", check.problem);
+}
+
+// The log of the process that worked on the files, and what it had promised at the end.
+absl::StatusOr<WriteLog> LogOf(const RunOutcome& outcome, const std::string& prefix) {
+  WriteLog found;
+  int logs = 0;
+  for (const auto& [rank, recording] : outcome.recordings) {
+    absl::StatusOr<WriteLog> log = ParseWriteLog(recording);
+    if (!log.ok()) return log.status();
+    if (log->requests.size() <= log->first_crash_point && log->marks.empty()) continue;
+    if (logs++ == 0) found = *std::move(log);
+  }
+  if (logs == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the client wrote nothing below ", prefix,
+                     ", so there is nothing to lose; --simfs=PREFIX says where it writes"));
+  }
+  if (logs > 1) {
+    Say(absl::StrCat("WARNING: ", logs, " processes wrote to files below ", prefix,
+                     ", each to a file system of its own; only that of the first is looked at"));
+  }
+  // A client that was killed could not say it any more.
+  const uint64_t promised = found.marks.empty() ? 0 : found.marks.back().acknowledged;
+  if (outcome.output.size() > promised) {
+    found.marks.push_back(
+        {found.last_crash_point, outcome.output.size(), found.marks.empty() ? "" : found.marks.back().note});
+  }
+  return found;
+}
+
+// As it is, with holes where it was never written.
+absl::Status ExportImage(const std::string& path, const SectorStore& contents, uint64_t disk_bytes) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return FileError(errno, path, "cannot be opened");
+  bool good = ftruncate(fd, static_cast<off_t>(disk_bytes)) == 0;
+  constexpr uint64_t kSectors = SectorStore::kChunkBytes / 512;
+  for (const uint64_t chunk : contents.ChunksIn(0, disk_bytes / 512)) {
+    char bytes[SectorStore::kChunkBytes];
+    contents.Read(chunk * kSectors, absl::MakeSpan(bytes));
+    good = good && pwrite(fd, bytes, sizeof(bytes), static_cast<off_t>(chunk * sizeof(bytes))) == sizeof(bytes);
+  }
+  const int error = errno;
+  close(fd);
+  return good ? absl::OkStatus() : FileError(error, path, "cannot be written");
+}
+
+// The last line of what was promised, for the report.
+std::string PromiseText(absl::string_view output) {
+  if (output.empty()) return "The client had promised nothing.";
+  const absl::string_view text = absl::StripTrailingAsciiWhitespace(output);
+  return absl::StrCat("The client had promised ", output.size(),
+                      " bytes of output; the last line: ", text.substr(text.rfind('\n') + 1));
+}
+
+class CrashRun {
+ public:
+  explicit CrashRun(CrashCommandOptions options)
+      : options_(std::move(options)), spec_(*ParseSimfsSpec(options_.run.simfs)) {}
+
+  absl::StatusOr<int> Run();
+
+ private:
+  absl::Status Prepare();
+  absl::StatusOr<int> Search(const RunOutcome& outcome, const WriteLog& log);
+  absl::Status ReportViolation(const RunOutcome& outcome, const CrashSearchResult& result);
+  bool IsDemo() const { return options_.run.client.empty(); }
+
+  const CrashCommandOptions options_;
+  const SimfsSpec spec_;
+  PreparedRun run_;
+  std::string client_;  // its file
+  std::vector<std::string> argv_;
+  std::string image_path_;
+  std::string log_path_;
+  std::unique_ptr<CommandChecker> checker_;  // null: the embedded client's
+};
+
+// All that can be refused, before anything runs.
+absl::Status CrashRun::Prepare() {
+  absl::StatusOr<PreparedRun> run = PrepareRun(options_.run);
+  if (!run.ok()) return run.status();
+  run_ = *std::move(run);
+  run_.config.record_writes = true;
+  if (IsDemo()) {
+    absl::StatusOr<std::string> wal = FindInstalled("tools/aiolab/wal/wal");
+    if (!wal.ok()) return wal.status();
+    argv_ = {*wal, options_.rename_before_fsync ? "rename-before-fsync" : "rotate", spec_.prefix + kLogName, "24", "2"};
+    run_.show_output = false;
+  } else {
+    argv_ = options_.run.client;
+  }
+  absl::StatusOr<std::string> client = FindClientToRun(argv_[0]);
+  if (!client.ok()) return client.status();
+  client_ = *std::move(client);
+  for (const auto& [flag, given, path] : {std::tuple("--export-image=", &options_.export_image, &image_path_),
+                                          std::tuple("--export-log=", &options_.export_log, &log_path_)}) {
+    if (given->empty()) continue;
+    absl::StatusOr<std::string> writable = CheckWritable(absl::StrCat(flag, *given), *given);
+    if (!writable.ok()) return writable.status();
+    *path = *std::move(writable);
+  }
+  if (IsDemo()) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<CommandChecker>> checker = CommandChecker::Make(options_.check);
+  if (!checker.ok()) return checker.status();
+  checker_ = *std::move(checker);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> CrashRun::Run() {
+  if (const absl::Status status = Prepare(); !status.ok()) return status;
+  const absl::StatusOr<RunOutcome> outcome = RunUnderModel(run_, client_, argv_);
+  if (!outcome.ok()) return outcome.status();
+  if (!outcome->refusal.empty()) return absl::FailedPreconditionError(outcome->refusal);
+  if (outcome->end.ShellStatus() != 0) {
+    Say(absl::StrCat("WARNING: the client ended with status ", outcome->end.ShellStatus(),
+                     "; crashes are those of what it did until then"));
+  }
+  const absl::StatusOr<WriteLog> log = LogOf(*outcome, spec_.prefix);
+  if (!log.ok()) return log.status();
+  if (!log_path_.empty()) {
+    const uint32_t sector_bytes = ParseSimDisk(spec_.disk)->logical_block_size;
+    const absl::Status status = ReplaceFile(log_path_, ToDmLogWrites(*log, sector_bytes));
+    if (!status.ok()) return status;
+  }
+  return Search(*outcome, *log);
+}
+
+absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& log) {
+  CrashSearchOptions search;
+  search.simfs.path = spec_.prefix;
+  search.simfs.disk = spec_.disk;
+  search.simfs.error_model = spec_.error_model;
+  search.simfs.device_node = false;
+  search.profile = run_.config.profile;
+  search.seed = run_.config.seed;
+  search.points_max = options_.points_max;
+  search.images_max = options_.images_max;
+  Progress progress;
+  search.progress = [&progress](uint64_t done, uint64_t points, uint64_t images) {
+    progress.Show(done, points, images);
+  };
+  const CrashChecker checker = [&](Syscalls& kernel, uint64_t acknowledged) {
+    const absl::string_view output = absl::string_view(outcome.output).substr(0, acknowledged);
+    return checker_ == nullptr ? CheckWal(kernel, spec_.prefix + kLogName, output)
+                               : checker_->Check(kernel, spec_.prefix, output);
+  };
+  const absl::StatusOr<std::string> without_crash = CheckWithoutCrash(log, search, checker);
+  if (!without_crash.ok()) return without_crash.status();
+  // A client that was killed has left some in its page cache, which nobody has written back.
+  if (log.has_end && !without_crash->empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the files as the client left them are refused, without any crash: ", *without_crash));
+  }
+  const absl::StatusOr<CrashSearchResult> result = SearchCrashes(log, search, checker);
+  progress.Clear();
+  if (!result.ok()) return result.status();
+  Say(absl::StrCat("seed ", run_.config.seed, ", profile ", run_.config.profile, ", simfs ", run_.config.simfs, ": ",
+                   result->Coverage()));
+  if (!result->violation.has_value()) {
+    Say("no power cut that breaks it");
+    if (!image_path_.empty()) Say(absl::StrCat("no image was written to ", image_path_));
+    return 0;
+  }
+  if (const absl::Status status = ReportViolation(outcome, *result); !status.ok()) return status;
+  return kCrashFoundExitStatus;
+}
+
+absl::Status CrashRun::ReportViolation(const RunOutcome& outcome, const CrashSearchResult& result) {
+  const CrashViolation& violation = *result.violation;
+  Say(absl::StrCat("FOUND: a power cut that breaks it: ", violation.problem));
+  Say(PromiseText(absl::string_view(outcome.output).substr(0, violation.acknowledged)));
+  Say(violation.explanation);
+  if (image_path_.empty()) return absl::OkStatus();
+  const absl::Status status = ExportImage(image_path_, violation.contents, ParseSimDisk(spec_.disk)->size_bytes);
+  if (status.ok()) Say(absl::StrCat("the disk that it left: ", image_path_));
+  return status;
+}
+
+}  // namespace
+
+int CrashCommand(const std::vector<std::string>& arguments) {
+  absl::StatusOr<CrashCommandOptions> options = ParseCrashArguments(arguments);
+  if (!options.ok()) return Refuse(options.status());
+  if (options->run.help) {
+    fputs(CrashHelp().c_str(), stdout);
+    return 0;
+  }
+  CrashRun run(*std::move(options));
+  const absl::StatusOr<int> status = run.Run();
+  return status.ok() ? *status : Refuse(status.status());
+}
+
+}  // namespace aiolab

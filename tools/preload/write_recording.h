@@ -1,0 +1,25 @@
+// For `aiolab crash`: what reaches the simulated disk goes to a file of the run, together with how much the client had
+// written to its standard output by then. It is all there even if the process is killed.
+#ifndef TOOLS_PRELOAD_WRITE_RECORDING_H_
+#define TOOLS_PRELOAD_WRITE_RECORDING_H_
+
+#include "kernel_model/drivers/block/sim_disk.h"
+#include "kernel_model/fs/fs.h"
+#include "tools/aiolab/simfs_spec.h"
+
+namespace aiolab::preload {
+
+// Of the disk that is about to get a file system. Null if the run records nothing; then the others do nothing.
+DiskObserver* NewWriteRecording(const SimfsSpec& spec);
+// The file system is mounted.
+void WriteRecordingBegins(super_block& sb);
+// The process has this rank; until then what is recorded is in memory.
+void WriteRecordingGoesTo(int rank);
+// At the process's end, outside the model: what the client has not written back follows, behind the last crash point.
+void FinishWriteRecording();
+// In a child of fork, whose files are its own copy: they are not the client's to promise anything of.
+void ForgetWriteRecording();
+
+}  // namespace aiolab::preload
+
+#endif  // TOOLS_PRELOAD_WRITE_RECORDING_H_
