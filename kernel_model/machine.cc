@@ -393,7 +393,6 @@ bool Machine::OnStuck(const std::string& finding, bool certain) {
   return (options_.on_stuck ? options_.on_stuck : DefaultOnStuck)(
       finding == Executor::kNobodyCame ? who + finding : finding, certain);
 }
-
 std::string Machine::FindStuck() { return DescribeStuckRequests(mm_); }
 
 bool Machine::OtherThreadsAlive() {
