@@ -14,10 +14,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "kernel_model/profile.h"
 #include "kernel_model/sim/fault_lint.h"
-#include "kernel_model/sim/fault_parser.h"
 #include "kernel_model/sim/replay_token.h"
 #include "kernel_model/sim/seeded_bug.h"
 #include "tools/aiolab/files.h"
@@ -27,6 +25,7 @@
 #include "tools/preload/death.h"
 #include "tools/preload/notes.h"
 #include "tools/preload/proc_files.h"
+#include "tools/preload/run_setup.h"
 #include "tools/preload/scoped_mutex.h"
 #include "tools/preload/signals.h"
 #include "tools/preload/simfs_cwd.h"
@@ -63,13 +62,9 @@ struct Lab {
 
 // In static storage without constructors: the first interposed call may come before this library's are run.
 std::atomic<Phase> phase{Phase::kNew};
-RunConfig* config = nullptr;
-RunIdentity* identity = nullptr;
-std::string* replay_token = nullptr;
-std::vector<FaultRule>* fault_rules = nullptr;  // null: none
+const RunSetup* run = nullptr;
 std::atomic<Lab*> lab{nullptr};
 pthread_mutex_t lab_mutex = PTHREAD_MUTEX_INITIALIZER;
-SimfsSpec* simfs_spec = nullptr;  // null: no --simfs
 
 // A page that reads as zeros in a child with its own memory, however it was made.
 std::atomic<long>* owner_pid = nullptr;
@@ -77,42 +72,6 @@ std::atomic<bool> has_had_threads{false};
 std::atomic<bool> has_relatives{false};
 std::atomic<bool> is_child{false};  // of fork: what the C library believes is about the parent
 int forks = 0;
-
-// Without fault rules a token is as it was before there were any.
-std::string RulesForToken(const RunConfig& config) {
-  return config.fault_rules.empty() ? config.seeded_bug : absl::StrCat(config.seeded_bug, ";", config.fault_rules);
-}
-
-[[noreturn]] void RefuseRun(absl::string_view why) {
-  if (config != nullptr) (void)WriteRefusal(config->run_dir, why);
-  ExitNow(kRefusedExitStatus);
-}
-
-template <typename Entries>
-std::string NamesOf(const Entries& entries) {
-  return absl::StrJoin(entries, ", ", [](std::string* out, const auto& entry) { absl::StrAppend(out, entry.name); });
-}
-
-void CheckConfig() {
-  if (FindProfile(config->profile) == nullptr) {
-    RefuseRun(absl::StrCat("there is no profile '", config->profile, "'; there are ", NamesOf(kProfiles)));
-  }
-  if (!config->seeded_bug.empty() && FindSeededBug(config->seeded_bug) == nullptr) {
-    RefuseRun(absl::StrCat("there is no seeded bug '", config->seeded_bug, "'; there are ", NamesOf(kSeededBugs)));
-  }
-  if (!config->fault_rules.empty()) {
-    absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(config->fault_rules);
-    if (!parsed.ok()) RefuseRun(absl::StrCat("fault rules: ", parsed.status().message()));
-    fault_rules = new std::vector<FaultRule>(*std::move(parsed));
-  }
-  const absl::StatusOr<std::string> token = ReadReplayToken(*config);
-  if (!token.ok()) RefuseRun(token.status().message());
-  replay_token = new std::string(*token);
-  if (!token->empty()) {
-    const absl::StatusOr<Chooser::Recording> recording = DecodeReplayToken(*token, *identity);
-    if (!recording.ok()) RefuseRun(recording.status().message());
-  }
-}
 
 // With simulated files the child goes on with the parent's machine, of which it has a copy. Machine::Entry finds out by
 // itself.
@@ -132,7 +91,7 @@ void BecomeChild() {
   const int64_t now_ns = Me().last_clock_ns;
   pthread_mutex_init(&lab_mutex, nullptr);
   ForgetNotes();
-  if (Lab* const mine = lab.load(); mine != nullptr && simfs_spec != nullptr) {
+  if (Lab* const mine = lab.load(); mine != nullptr && run->simfs != nullptr) {
     KeepFilesInChild(*mine);
   } else if (lab.exchange(nullptr) != nullptr) {
     ++forks;
@@ -155,7 +114,7 @@ void BecomeChild() {
 // A child's copy of the disk has nothing under way.
 void SettleForFork() {
   Lab* const mine = lab.load();
-  if (mine != nullptr && simfs_spec != nullptr && OwnsMemory() && !Machine::InsideModel()) {
+  if (mine != nullptr && run->simfs != nullptr && OwnsMemory() && !Machine::InsideModel()) {
     SettleSimfs(*mine->machine);
   }
 }
@@ -172,28 +131,12 @@ void Start() {
     phase = Phase::kInactive;
     return;
   }
-  absl::StatusOr<RunConfig> parsed = ParseRunConfig(variable);
-  if (!parsed.ok()) {
-    const std::string line = absl::StrCat("aiolab: ", kRunVariable, ": ", parsed.status().message(), "\n");
-    RawSyscall(__NR_write, 2, line.data(), line.size());
-    ExitNow(kRefusedExitStatus);
-  }
-  config = new RunConfig(*std::move(parsed));
-  identity = new RunIdentity{config->profile, config->cpus, RulesForToken(*config)};
-  if (!config->simfs.empty()) {
-    simfs_spec = new SimfsSpec(*ParseSimfsSpec(config->simfs));  // ParseRunConfig has looked at it
-    // Where the host has its directories may differ.
-    SimfsSpec named = *simfs_spec;
-    if (!named.from.empty()) named.from = "DIR";
-    if (!named.to.empty()) named.to = "DIR";
-    absl::StrAppend(&identity->rules, identity->rules.empty() ? "" : " ", "simfs=", SimfsSpecText(named));
-  }
+  run = ReadRunSetup(variable);
   const long page = RawSyscall(__NR_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   RawSyscall(__NR_madvise, page, 4096, MADV_WIPEONFORK);
   owner_pid = new (reinterpret_cast<void*>(page)) std::atomic<long>(RawSyscall(__NR_getpid));
-  CheckConfig();
   InitSignals();
-  if (config->clock == RunClock::kVirtual) {
+  if (run->config.clock == RunClock::kVirtual) {
     TrapTimeStampCounter(true);
     TrapCpuid();
   }
@@ -201,7 +144,7 @@ void Start() {
   pthread_atfork(
       SettleForFork, [] { has_relatives = true; }, LookForFork);
   phase = Phase::kActive;
-  if (simfs_spec != nullptr) StartSimfsCwd();
+  if (run->simfs != nullptr) StartSimfsCwd();
 }
 
 void WriteTrace(Lab& mine, absl::string_view text) {
@@ -213,13 +156,13 @@ void WriteTrace(Lab& mine, absl::string_view text) {
 }
 
 void Claim(Lab& mine) {
-  const absl::StatusOr<int> rank = ClaimRank(config->run_dir);
+  const absl::StatusOr<int> rank = ClaimRank(run->config.run_dir);
   // Without a run directory there is nobody to report to; the client goes on.
   if (!rank.ok()) return;
   mine.rank = *rank;
   WriteRecordingGoesTo(*rank);
-  if (config->trace_format.empty()) return;
-  mine.trace = std::make_unique<TraceFile>(TracePathOfRank(*config, *rank), TailPath(config->run_dir, *rank));
+  if (run->config.trace_format.empty()) return;
+  mine.trace = std::make_unique<TraceFile>(TracePathOfRank(run->config, *rank), TailPath(run->config.run_dir, *rank));
   mine.trace->Append(mine.trace_text);
   mine.trace_text.clear();
 }
@@ -241,8 +184,9 @@ void EndDivergedReplay(const std::string& why) {
 
 std::unique_ptr<Chooser> NewChooser(Lab& mine) {
   // A token is the run of the first process that made a context.
-  if (replay_token->empty() || mine.rank > 1) return std::make_unique<SeededChooser>(config->seed);
-  auto chooser = std::make_unique<ReplayChooser>(*DecodeReplayToken(*replay_token, *identity), EndDivergedReplay);
+  if (run->replay_token.empty() || mine.rank > 1) return std::make_unique<SeededChooser>(run->config.seed);
+  auto chooser =
+      std::make_unique<ReplayChooser>(*DecodeReplayToken(run->replay_token, run->identity), EndDivergedReplay);
   mine.replay = chooser.get();
   return chooser;
 }
@@ -253,19 +197,19 @@ Lab* NewLab(bool setup) {
   mine->real_start_ns = HostMonotonicNs();
   if (setup) Claim(*mine);
   mine->chooser = NewChooser(*mine);
-  if (!config->trace_format.empty()) {
+  if (!run->config.trace_format.empty()) {
     mine->sink = std::make_unique<TextTraceSink>([mine](absl::string_view text) { WriteTrace(*mine, text); },
                                                  /*flush_bytes=*/1);
   }
   MachineOptions options;
   options.chooser = mine->chooser.get();
-  options.profile = FindProfile(config->profile);
-  if (!config->seeded_bug.empty()) options.bug = FindSeededBug(config->seeded_bug)->bug;
-  options.nr_cpus = config->cpus;
-  options.clock = config->clock == RunClock::kVirtual ? ClockMode::kVirtual : ClockMode::kHost;
+  options.profile = FindProfile(run->config.profile);
+  if (!run->config.seeded_bug.empty()) options.bug = FindSeededBug(run->config.seeded_bug)->bug;
+  options.nr_cpus = run->config.cpus;
+  options.clock = run->config.clock == RunClock::kVirtual ? ClockMode::kVirtual : ClockMode::kHost;
   options.trace_sink = mine->sink.get();
   options.host_files = true;
-  options.model_files_too = simfs_spec != nullptr;
+  options.model_files_too = run->simfs != nullptr;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
   options.on_power_cut = [mine] {
@@ -280,22 +224,20 @@ Lab* NewLab(bool setup) {
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
   for (int i = 0; i < forks; ++i) mine->machine->mm().rings.AfterForkInChild();
   mine->kernel = std::make_unique<EmulatedSyscalls>(*mine->machine);
-  if (simfs_spec != nullptr) {
-    const absl::Status status = MountSimfs(*mine->machine, *simfs_spec);
-    if (!status.ok()) RefuseRun(status.message());
+  if (run->simfs != nullptr) {
+    const absl::Status status = MountSimfs(*mine->machine, *run->simfs);
+    if (!status.ok()) RefuseRun(run->config.run_dir, status.message());
     mine->start_ns -= SimfsSetupNs();
   }
   // What goes wrong goes wrong for the client, not for a file system in the making.
-  if (fault_rules != nullptr) {
-    for (const FaultRule& rule : *fault_rules) mine->machine->AddFaultRule(rule);
-  }
+  for (const FaultRule& rule : run->fault_rules) mine->machine->AddFaultRule(rule);
   return mine;
 }
 
 void AddSimfsTo(Lab& mine, RunReport* report) {
   report->simfs = ReportOfSimfs(*mine.machine);
   if (is_child && report->simfs.bytes_written > 0) {
-    AddWarning(absl::StrCat("this process wrote to its own copy of the files under ", simfs_spec->prefix,
+    AddWarning(absl::StrCat("this process wrote to its own copy of the files under ", run->simfs->prefix,
                             ", made when it was forked; its parent does not see that"));
   }
 }
@@ -316,7 +258,7 @@ bool Active() {
   return phase.load() == Phase::kActive;
 }
 
-const RunConfig& Config() { return *config; }
+const RunConfig& Config() { return run->config; }
 
 Machine* TheMachine() {
   Lab* mine = lab.load(std::memory_order_acquire);
@@ -353,8 +295,8 @@ Machine& EnterRankedMachine() {
   return *mine->machine;
 }
 
-bool HasFaultRule(FaultSite site) { return fault_rules != nullptr && HasFaultRuleAt(*fault_rules, site); }
-const SimfsSpec* TheSimfsSpec() { return simfs_spec; }
+bool HasFaultRule(FaultSite site) { return HasFaultRuleAt(run->fault_rules, site); }
+const SimfsSpec* TheSimfsSpec() { return run == nullptr ? nullptr : run->simfs.get(); }
 
 int64_t MachineStartNs() { return lab.load(std::memory_order_acquire)->start_ns; }
 
@@ -397,7 +339,7 @@ void WriteReport(int killed_by, bool interim) {
   if (mine == nullptr) return;
   if (mine->trace != nullptr) mine->trace->Flush();
   if (mine->rank == 0) return;
-  if (config->clock == RunClock::kHost) NotReplayable("the model's timers used the real clock (--clock=host)");
+  if (run->config.clock == RunClock::kHost) NotReplayable("the model's timers used the real clock (--clock=host)");
   if (SignalCameFromOutside()) NotReplayable("a signal came from outside; when it comes is not recorded");
   RunReport report;
   report.rank = mine->rank;
@@ -411,7 +353,7 @@ void WriteReport(int killed_by, bool interim) {
   report.kicks = stats.kicks;
   report.plugs = stats.plugs;
   report.bios = stats.bios;
-  if (simfs_spec != nullptr) AddSimfsTo(*mine, &report);
+  if (run->simfs != nullptr) AddSimfsTo(*mine, &report);
   for (const FaultRuleCounts& counts : mine->machine->FaultCounts()) {
     report.faults.push_back(
         {counts.text, counts.occasions, counts.hits, counts.first_ns, counts.last_ns, counts.unfired_because});
@@ -423,9 +365,9 @@ void WriteReport(int killed_by, bool interim) {
   report.findings = std::move(notes.findings);
   report.warnings = std::move(notes.warnings);
   report.replayable = report.not_replayable_because.empty();
-  report.token = EncodeReplayToken(*identity, mine->chooser->recording());
+  report.token = EncodeReplayToken(run->identity, mine->chooser->recording());
   if (report.token.size() > kTokenInReportMax) {
-    report.token_path = absl::StrCat(config->run_dir, "/token.", report.rank);
+    report.token_path = absl::StrCat(run->config.run_dir, "/token.", report.rank);
     if (ReplaceFile(report.token_path, report.token).ok()) {
       report.token.clear();
     } else {
@@ -434,7 +376,7 @@ void WriteReport(int killed_by, bool interim) {
   }
   if (mine->trace != nullptr && mine->trace->begun()) report.trace_path = mine->trace->path();
   if (mine->trace != nullptr) report.trace_error = mine->trace->error();
-  (void)WriteRunReport(config->run_dir, report);
+  (void)WriteRunReport(run->config.run_dir, report);
 }
 
 void EndByFinding() {
@@ -452,9 +394,9 @@ void FinishForExec() {
     const ScopedSignalDelivery signals;
     mine->machine->ExitAio();
     FinishWriteRecording();
-    if (simfs_spec != nullptr && mine->rank == 1) {
-      const absl::Status exported = ExportSimfs(*mine->machine, *simfs_spec);
-      if (!exported.ok()) AddFinding(absl::StrCat("--simfs: to=", simfs_spec->to, ": ", exported.message()));
+    if (run->simfs != nullptr && mine->rank == 1) {
+      const absl::Status exported = ExportSimfs(*mine->machine, *run->simfs);
+      if (!exported.ok()) AddFinding(absl::StrCat("--simfs: to=", run->simfs->to, ": ", exported.message()));
     }
   }
   WriteReport();
