@@ -79,11 +79,13 @@ TEST_F(SimfsTest, EveryClientIsRightThere) {
 }
 
 TEST_F(SimfsTest, TheReportSaysWhatTheDiskDid) {
-  const AiolabRun run = RunSimulated({Client("four_and_two"), absl::StrCat("--dir=", kPrefix)});
+  const AiolabRun run =
+      RunSimulated({"dd", "if=/dev/zero", absl::StrCat("of=", kPrefix, "/x"), "bs=4k", "count=200", "conv=fsync"});
   ASSERT_TRUE(run.report.is_object()) << run.result.err;
   EXPECT_EQ(run.report["config"]["simfs"], absl::StrCat(kPrefix, ":disk=nvme,size=1G"));
   EXPECT_EQ(run.report["processes"][0]["simfs"]["bytes_written"], 200 * 4096);
   EXPECT_GT(run.report["processes"][0]["simfs"]["disk_requests"], 0);
+  EXPECT_GT(run.report["processes"][0]["simfs"]["flushes"], 0);
 }
 
 // A client that makes no context has a report too, by its first simulated file.
