@@ -301,7 +301,9 @@ long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int6
     if (options_.clock == ClockMode::kVirtual) {
       const int64_t elapsed_ns = HostMonotonicNs() - host_before_ns;
       // A timeout is exact, so that it repeats.
-      AdvanceTo(ret == 0 && whole ? limit_ns : std::min(now_ns + elapsed_ns, limit_ns));
+      const bool timed_out = ret == 0 && whole;
+      if (!timed_out) waited_for_outside_.store(true, std::memory_order_relaxed);
+      AdvanceTo(timed_out ? limit_ns : std::min(now_ns + elapsed_ns, limit_ns));
     }
     if (ret != 0) return ret;
     if (whole && limit_ns == deadline_ns) return 0;

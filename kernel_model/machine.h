@@ -193,6 +193,10 @@ class Machine {
   // Two client threads have been inside: the order in which they came is not in the recording.
   bool had_several_threads() const { return threads_seen_.load(std::memory_order_relaxed) > 1; }
 
+  // A client slept until something came that is not the model's (a byte in a pipe of the host, a child's end): what
+  // time it was then is not in the recording.
+  bool waited_for_outside() const { return waited_for_outside_.load(std::memory_order_relaxed); }
+
   // By opcode ("PREAD") what became of requests ("ok", "short", "-EIO"), and iocbs that io_submit refused ("refused
   // -EAGAIN").
   std::map<std::string, std::map<std::string, uint64_t>> Operations() const;
@@ -288,6 +292,7 @@ class Machine {
   char* fork_canary_;                        // a page that the kernel clears in a child: non-zero in the parent
   std::atomic<uint64_t> looks_in_a_row_{0};  // at the clock, with no system call between
   std::atomic<int> threads_seen_{0};
+  std::atomic<bool> waited_for_outside_{false};
 };
 
 }  // namespace aiolab

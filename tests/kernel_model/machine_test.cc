@@ -298,5 +298,28 @@ TEST_F(MachineTest, AThreadAsleepOnTheHostRunsWhatAnotherLeavesBehind) {
   close(done);
 }
 
+TEST_F(MachineTest, KnowsWhetherAClientSleptUntilSomethingCameFromOutside) {
+  SeededChooser chooser(1);
+  Machine machine({.chooser = &chooser, .host_files = true});
+  EmulatedSyscalls kernel(machine);
+  const int event = eventfd(0, 0);
+  pollfd poll = {event, POLLIN, 0};
+  timespec timeout = {0, 1'000'000};
+  EXPECT_EQ(kernel.ppoll(&poll, 1, &timeout, nullptr, 0), 0);
+  EXPECT_FALSE(machine.waited_for_outside());
+
+  std::thread outside([&] {
+    const timespec until_it_sleeps = {0, 20'000'000};
+    nanosleep(&until_it_sleeps, nullptr);
+    eventfd_write(event, 1);
+  });
+  alarm(20);  // for the case that nothing wakes it
+  EXPECT_EQ(kernel.ppoll(&poll, 1, nullptr, nullptr, 0), 1);
+  alarm(0);
+  outside.join();
+  EXPECT_TRUE(machine.waited_for_outside());
+  close(event);
+}
+
 }  // namespace
 }  // namespace aiolab

@@ -340,6 +340,9 @@ void WriteReport(int killed_by, bool interim) {
   if (mine->trace != nullptr) mine->trace->Flush();
   if (mine->rank == 0) return;
   if (run->config.clock == RunClock::kHost) NotReplayable("the model's timers used the real clock (--clock=host)");
+  if (mine->machine->waited_for_outside()) {
+    NotReplayable("it slept until something came from outside the model; when it came is not recorded");
+  }
   if (SignalCameFromOutside()) NotReplayable("a signal came from outside; when it comes is not recorded");
   RunReport report;
   report.rank = mine->rank;
