@@ -11,6 +11,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -128,17 +129,17 @@ class RawDisk {
     EXPECT_EQ(Write('b', kBlock), kBlock);
   }
   long Write(char letter, loff_t at = 0) {
-    memset(buffer_, letter, kBlock);
-    return b_.kernel_.pwrite64(fd_, buffer_, kBlock, at);
+    memset(buffer_->bytes, letter, kBlock);
+    return b_.kernel_.pwrite64(fd_, buffer_->bytes, kBlock, at);
   }
   // The bytes, or the error.
   std::string Read(loff_t at = 0, size_t bytes = kBlock) {
-    const long n = b_.kernel_.pread64(fd_, buffer_, bytes, at);
-    return n < 0 ? ErrnoDescription(static_cast<int>(-n)) : std::string(buffer_, static_cast<size_t>(n));
+    const long n = b_.kernel_.pread64(fd_, buffer_->bytes, bytes, at);
+    return n < 0 ? ErrnoDescription(static_cast<int>(-n)) : std::string(buffer_->bytes, static_cast<size_t>(n));
   }
   long Fsync() { return b_.kernel_.fsync(fd_); }
   iocb AioRead() {
-    iocb read = b_.Read(buffer_, kBlock);
+    iocb read = b_.Read(buffer_->bytes, kBlock);
     read.aio_fildes = static_cast<uint32_t>(fd_);
     return read;
   }
@@ -151,7 +152,11 @@ class RawDisk {
  private:
   Bench& b_;
   int fd_ = -1;
-  alignas(kBlock) char buffer_[2 * kBlock];
+  // Not in place: on ASan's stack an alignment like this is not kept.
+  struct alignas(kBlock) Buffer {
+    char bytes[2 * kBlock];
+  };
+  std::unique_ptr<Buffer> buffer_ = std::make_unique<Buffer>();
 };
 
 using Scenario = std::function<void(Bench&)>;
