@@ -91,13 +91,6 @@ TEST_F(PreloadTest, ASyncOfAFileOfTheHostFailsByARule) {
   const AiolabRun probe = Probe("syncs", {"--fault=fsync=always:eio"});
   EXPECT_EQ(probe.result.status, 0) << probe.result.out;
   EXPECT_EQ(probe.report["processes"][0]["faults"][0]["hits"], 3) << probe.result.err;
-  // dd knows no AIO, and syncs what it has written.
-  const AiolabRun dd =
-      RunUnderAiolab({"--fault=fsync[path=*/x]=nth(1):enospc"},
-                     {"dd", "if=/dev/zero", "of=" + directory_ + "/x", "bs=4k", "count=1", "conv=fsync"}, directory_);
-  EXPECT_EQ(dd.result.status, 1);
-  EXPECT_THAT(dd.result.err, HasSubstr("No space left on device"));
-  EXPECT_EQ(dd.report["processes"][0]["faults"][0]["hits"], 1) << dd.result.err;
 }
 
 TEST_F(PreloadTest, ADamagedTokenIsRefused) {

@@ -142,6 +142,15 @@ TEST_F(ProgramsUnderFaultsTest, AProgramThatHangsIsEndedWithAFinding) {
   }
 }
 
+// dd knows no AIO, and syncs what it has written.
+TEST_F(ProgramsUnderFaultsTest, DdReportsAnFsyncThatFails) {
+  const AiolabRun run =
+      Run({}, "fsync[path=*/x]=nth(1):enospc", {"dd", "if=/dev/zero", "of=x", "bs=4k", "count=1", "conv=fsync"});
+  EXPECT_EQ(run.result.status, 1);
+  EXPECT_THAT(run.result.err, HasSubstr("No space left on device"));
+  EXPECT_EQ(Hits(run), 1) << run.result.err;
+}
+
 // It does not look at the results of its requests.
 TEST_F(ProgramsUnderFaultsTest, StressNgEnds) {
   for (Files files : HostAndSimulated()) {
