@@ -36,11 +36,14 @@ void Replace(std::vector<file_lock>* held, const file_lock& wanted) {
       left.push_back(lock);
       continue;
     }
-    file_lock before = lock, behind = lock;
-    before.end = wanted.start - 1;
-    behind.start = wanted.end + 1;
-    if (lock.start < wanted.start) left.push_back(before);
-    if (lock.end > wanted.end) left.push_back(behind);
+    if (lock.start < wanted.start) {
+      left.push_back(lock);
+      left.back().end = wanted.start - 1;
+    }
+    if (lock.end > wanted.end) {
+      left.push_back(lock);
+      left.back().start = wanted.end + 1;
+    }
   }
   if (wanted.type != F_UNLCK) left.push_back(wanted);
   *held = std::move(left);
