@@ -465,34 +465,35 @@ int64_t FaultEngine::DrawDelayNs(const FaultDelay& delay, absl::string_view site
   return delay.first_ns / 1000 * kExponential[quantile] + delay.first_ns % 1000 * kExponential[quantile] / 1000;
 }
 
-FaultRuleCounts FaultEngine::counts(int id) const {
-  slots_->TellNoted();
-  FaultRuleCounts counts;
-  for (const auto& installed : rules_) {
-    const Installed& rule = *installed;
-    if (rule.id != id) continue;
-    counts.text = rule.rule.text;
-    counts.occasions = rule.occasions + rule.matched;
-    counts.hits = rule.hits;
-    counts.first_ns = rule.first_ns;
-    counts.last_ns = rule.last_ns;
-    if (rule.hits > 0) continue;
-    if (counts.occasions > 0) {
-      counts.unfired_because = absl::StrCat("its turn did not come in ", counts.occasions,
-                                            counts.occasions == 1 ? " occasion" : " occasions");
-    } else if (rule.near_misses > 0) {
-      counts.unfired_because = absl::StrCat(rule.near_misses, " fitted its filter, but it can happen to none of them",
-                                            WhyItDoesNotFit(rule.rule.steps[rule.step].what));
-    } else {
-      counts.unfired_because = "nothing that fits it was there";
-    }
+FaultRuleCounts FaultEngine::CountsOf(const Installed& rule) {
+  FaultRuleCounts counts = {.text = rule.rule.text,
+                            .occasions = rule.occasions + rule.matched,
+                            .hits = rule.hits,
+                            .first_ns = rule.first_ns,
+                            .last_ns = rule.last_ns};
+  if (rule.hits > 0) return counts;
+  if (counts.occasions > 0) {
+    counts.unfired_because =
+        absl::StrCat("its turn did not come in ", counts.occasions, counts.occasions == 1 ? " occasion" : " occasions");
+  } else if (rule.near_misses > 0) {
+    counts.unfired_because = absl::StrCat(rule.near_misses, " fitted its filter, but it can happen to none of them",
+                                          WhyItDoesNotFit(rule.rule.steps[rule.step].what));
+  } else {
+    counts.unfired_because = "nothing that fits it was there";
   }
   return counts;
 }
 
+FaultRuleCounts FaultEngine::counts(int id) const {
+  slots_->TellNoted();
+  const auto found = std::find_if(rules_.begin(), rules_.end(), [id](const auto& entry) { return entry->id == id; });
+  return found == rules_.end() ? FaultRuleCounts() : CountsOf(**found);
+}
+
 std::vector<FaultRuleCounts> FaultEngine::AllCounts() const {
+  slots_->TellNoted();
   std::vector<FaultRuleCounts> all;
-  for (const auto& installed : rules_) all.push_back(counts(installed->id));
+  for (const auto& installed : rules_) all.push_back(CountsOf(*installed));
   return all;
 }
 

@@ -179,7 +179,7 @@ struct FaultRuleCounts {
   int64_t first_ns = -1;  // of the hits, in virtual time; -1: none
   int64_t last_ns = -1;
   // For a rule without a hit: why, in words; else empty.
-  std::string unfired_because;
+  std::string unfired_because = {};
 };
 
 // Thread-compatible: the model asks one question at a time.
@@ -212,6 +212,7 @@ class FaultEngine {
   struct Installed;
   struct Slot;
   struct Slots;
+  static FaultRuleCounts CountsOf(const Installed& rule);
   void Reindex();
   bool AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
                uint64_t trace_step, Fault* fault);
