@@ -18,6 +18,7 @@
 namespace aiolab {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -274,6 +275,26 @@ TEST_F(SimfsTest, AClientFindsWhatWasLoadedOnTheDiskAndNotInMemory) {
   const AiolabRun run = Run({absl::StrCat(Flag(), ":from=.")}, {"cksum", absl::StrCat(kPrefix, "/file")});
   EXPECT_EQ(run.result.status, 0) << run.result.err;
   EXPECT_GT(run.report["processes"][0]["simfs"]["disk_requests"], 0) << run.result.err;
+}
+
+// Loading takes longer than that. The rule that strikes at once shows where the count begins, in the trace too.
+TEST_F(SimfsTest, ARulesTimeAndItsHitsCountFromWhereTheClientBegins) {
+  constexpr int64_t kAfterNs = 200'000;
+  ASSERT_TRUE(CreateFile(directory_ + "/file", std::string(4 << 20, 'x')).ok());
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=."), "--trace=text:trace",
+                             "--fault=device=nth(1):delay(1us),device=at(200us):delay(2us)"},
+                            {"cksum", absl::StrCat(kPrefix, "/file")});
+  const nlohmann::json& faults = run.report["processes"][0]["faults"];
+  ASSERT_EQ(faults.size(), 2) << run.result.err;
+  EXPECT_LT(faults[0]["first_ns"].get<int64_t>(), kAfterNs);
+  EXPECT_GE(faults[1]["first_ns"].get<int64_t>(), kAfterNs);
+  EXPECT_LT(faults[1]["last_ns"].get<int64_t>(), run.report["processes"][0]["virtual_time_ns"].get<int64_t>());
+  const std::string trace = ReadFile(directory_ + "/trace").value_or("");
+  EXPECT_THAT(trace, StartsWith("[1] "));
+  for (const nlohmann::json& fault : faults) {
+    EXPECT_THAT(trace,
+                ContainsRegex(absl::StrCat("\\] ", fault["first_ns"].get<int64_t>(), " [^ ]+ 0 fault: rule=device")));
+  }
 }
 
 // Where the trace and the token go by names, another directory is the same run.
