@@ -343,6 +343,35 @@ TEST_F(SimfsTest, AClientThatRetriesAFailedFsyncLosesItsDataUnderEveryErrorModel
   EXPECT_EQ(none.result.out, native.out) << none.result.err;
 }
 
+// Pipes and devices are made on the host only: simfs has none, and says so. Method: Python's functions are the C
+// library's four, which are given a name, or a directory and a name.
+TEST_F(SimfsTest, APipeOrANodeIsMadeOnTheHostAndNotOnSimfs) {
+  const std::string script = absl::StrReplaceAll(R"(
+import os, stat
+def make(directory):
+  fd = os.open(directory, os.O_RDONLY)
+  for call in (lambda: os.mkfifo(directory + '/fifo'), lambda: os.mkfifo('fifoat', dir_fd=fd),
+               lambda: os.mknod(directory + '/nod'), lambda: os.mknod('nodat', dir_fd=fd)):
+    try:
+      call()
+    except OSError as e:
+      print(os.strerror(e.errno))
+  print([(name, stat.filemode(os.lstat(name, dir_fd=fd).st_mode)[0]) for name in sorted(os.listdir(fd))])
+make('PREFIX/d')
+make('HOST')
+)",
+                                                 {{"PREFIX", kPrefix}, {"HOST", directory_ + "/host"}});
+  ASSERT_EQ(mkdir((directory_ + "/host").c_str(), 0755), 0);
+  const std::string from = directory_ + "/from";
+  ASSERT_EQ(mkdir(from.c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((from + "/d").c_str(), 0755), 0);
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=", from)}, {"python3", "-c", script});
+  EXPECT_EQ(run.result.out,
+            "Operation not permitted\nOperation not permitted\nOperation not permitted\nOperation not permitted\n[]\n"
+            "[('fifo', 'p'), ('fifoat', 'p'), ('nod', '-'), ('nodat', '-')]\n")
+      << run.result.err;
+}
+
 // The C library would look at the host, where nothing is. Method: its functions called from Python.
 TEST_F(SimfsTest, AWalkOfTheCLibrarysOwnIsRefusedAndTheReportSaysSo) {
   const std::string script = absl::StrReplaceAll(R"(
