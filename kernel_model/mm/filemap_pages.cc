@@ -69,7 +69,7 @@ int GetUptodateFolio(kiocb* iocb, address_space& mapping, uint64_t index, uint64
   return 0;
 }
 
-// Whether the page at `index` is read for who uses it next, or was for him.
+// Whether the page at `index` is read for who uses it next, or was read ahead and nobody has used it yet.
 bool MayHaveToRead(const address_space& mapping, uint64_t index) {
   const folio* const page = filemap_get_folio(mapping, index);
   return page == nullptr || !page->uptodate || page->unused;

@@ -207,6 +207,17 @@ TEST_F(FaultPlacesTest, ATaskIsAClientsThread) {
 
 // ---- fsync's aftermath, for one fsync on a file system that is mounted as ext4-ordered.
 
+// A rule that comes in the middle of a run counts from the machine's start, too.
+TEST_F(FaultPlacesTest, ATimeIsTheMachinesAndNotTheRules) {
+  rig_.Sleep(1'000'000'000);
+  ScopedFault over(rig_.machine(), "fsync=at(900ms):eio");
+  ScopedFault later(rig_.machine(), "fsync=at(1500ms):enospc");
+  EXPECT_EQ(rig_.Fsync(fd_), -EIO);
+  EXPECT_EQ(rig_.Fsync(fd_), 0);
+  rig_.Sleep(1'000'000'000);
+  EXPECT_EQ(rig_.Fsync(fd_), -ENOSPC);
+}
+
 class ErrorModelTest : public FaultPlacesTest {
  protected:
   // Changes the first block and appends a third one; one of the two fsyncs that follow fails.
@@ -368,6 +379,15 @@ TEST_F(HostFaultsTest, ASystemCallThatSyncsIsAnFsync) {
   EXPECT_EQ(kernel_.fsync(fd_), -EIO);
   EXPECT_EQ(kernel_.fdatasync(fd_), -ENOSPC);
   EXPECT_EQ(kernel_.fsync(fd_), 0);
+}
+
+TEST_F(HostFaultsTest, AReadOfAPageInTheCacheIsNoOccasion) {
+  ScopedFault f(machine_, "page=nth(2):eio");
+  EXPECT_EQ(Run(IOCB_CMD_PREAD), kBlock);
+  EXPECT_EQ(Run(IOCB_CMD_PREAD), kBlock);
+  EXPECT_EQ(f.occasions(), 1);
+  machine_.DropCaches();
+  EXPECT_EQ(Run(IOCB_CMD_PREAD), -EIO);
 }
 
 // The model does not have the bytes of a host's file on its disk.
