@@ -47,6 +47,16 @@ class ProgramsUnderFaultsTest : public testing::Test {
     return "image";
   }
 
+  std::string NewDirectory() {
+    const std::string directory = directory_ + "/new";
+    EXPECT_EQ(mkdir(directory.c_str(), 0755), 0);
+    return directory;
+  }
+  // What /data has comes from a directory of the host, and goes back there.
+  static std::string Kept(const std::string& directory) {
+    return absl::StrCat("--simfs=/data:from=", directory, ",to=", directory);
+  }
+
   static long CountAll(const AiolabRun& run, const std::string& outcome) {
     long count = 0;
     for (const char* opcode : {"PREAD", "PREADV", "PWRITE", "PWRITEV"}) count += run.Count(opcode, outcome);
@@ -166,20 +176,18 @@ TEST_F(ProgramsUnderFaultsTest, DdReportsADirectWriteThatFails) {
 // SQLite knows no AIO either. What it could not make durable it takes back; of a directory's fsync it does not look at
 // the result.
 TEST_F(ProgramsUnderFaultsTest, SqliteTakesBackWhatItCouldNotSync) {
-  const std::string directory = directory_ + "/files";
-  ASSERT_EQ(mkdir(directory.c_str(), 0755), 0);
-  const Words in_order = {"sqlite3", directory + "/db", "pragma integrity_check; select count(*) from t;"};
-  const Words create = {"sqlite3", directory + "/db", "create table t(a); insert into t values(1);"};
+  const std::string files = NewDirectory();
+  const Words in_order = {"sqlite3", files + "/db", "pragma integrity_check; select count(*) from t;"};
+  const Words create = {"sqlite3", files + "/db", "create table t(a); insert into t values(1);"};
   ASSERT_EQ(RunProgram(create).status, 0);
   const Words insert = {"sqlite3", "/data/db", "insert into t values(2);"};
-  const std::string simfs = absl::StrCat("--simfs=/data:from=", directory, ",to=", directory);
   for (const char* model : {"ext4-ordered", "xfs", "btrfs"}) {
-    const AiolabRun run = Run({simfs}, absl::StrCat("fsync[path=*/db]=nth(1):eio(model=", model, ")"), insert);
-    EXPECT_EQ(run.result.status, 10) << model << run.result.err;
+    const AiolabRun run = Run({Kept(files)}, absl::StrCat("fsync[path=*/db]=nth(1):eio(model=", model, ")"), insert);
+    EXPECT_GT(run.result.status, 0) << model << run.result.err;
     EXPECT_THAT(run.result.err, HasSubstr("disk I/O error")) << model;
     EXPECT_EQ(RunProgram(in_order).out, "ok\n1\n") << model;
   }
-  const AiolabRun run = Run({simfs}, "fsync[path=/data]=always:eio", insert);
+  const AiolabRun run = Run({Kept(files)}, "fsync[path=/data]=always:eio", insert);
   EXPECT_EQ(run.result.status, 0) << run.result.err;
   EXPECT_GT(Hits(run), 0);
 }
@@ -187,24 +195,22 @@ TEST_F(ProgramsUnderFaultsTest, SqliteTakesBackWhatItCouldNotSync) {
 // RocksDB stops at what it cannot make durable, a directory's entries included. Method: each record is synced, so that
 // those before the one that failed have to be there afterwards.
 TEST_F(ProgramsUnderFaultsTest, RocksDbReportsAnFsyncThatFailsAndKeepsWhatWasDurable) {
-  const std::string directory = directory_ + "/files";
-  ASSERT_EQ(mkdir(directory.c_str(), 0755), 0);
-  const std::string simfs = absl::StrCat("--simfs=/data:from=", directory, ",to=", directory);
+  const std::string files = NewDirectory();
   const Words put = {"db_bench", "--db=/data/db", "--benchmarks=fillseq",
                      "--num=30", "--sync=1",      "--compression_type=none"};
-  AiolabRun run = Run({simfs}, "fsync[path=*.log]=nth(20):eio(model=ext4-ordered)", put);
+  AiolabRun run = Run({Kept(files)}, "fsync[path=*.log]=nth(20):eio(model=ext4-ordered)", put);
   EXPECT_EQ(run.result.status, 1);
-  EXPECT_THAT(run.result.err, HasSubstr("put error: IO error: While fdatasync: /data/db/000004.log: Input/output"));
+  EXPECT_THAT(run.result.err, HasSubstr("put error: IO error: While fdatasync: /data/db/"));
   const ProgramResult look =
-      RunProgram({"ldb", absl::StrCat("--db=", directory, "/db"), "scan", "--no_value", "--key_hex"});
+      RunProgram({"ldb", absl::StrCat("--db=", files, "/db"), "scan", "--no_value", "--key_hex"});
   EXPECT_GE(std::count(look.out.begin(), look.out.end(), '\n'), 19) << look.out << look.err;
   run = Run({"--simfs=/data"}, "fsync[path=/data/db]=nth(2):eio", put);
   EXPECT_EQ(run.result.status, 1);
   EXPECT_THAT(run.result.err, HasSubstr("open error: IO error: While fsync: a directory: Input/output error"));
 }
 
-// The tools for the metadata of device-mapper's thin pools, which read and write them by libaio. Method: a pool with
-// one volume.
+// The tools for the metadata of device-mapper's thin pools, which up to version 0.9 read and write them by libaio.
+// Method: a pool with one volume. Later versions are expected to meet no fault.
 class ThinPoolTest : public ProgramsUnderFaultsTest {
  protected:
   ThinPoolTest() {
@@ -221,11 +227,19 @@ class ThinPoolTest : public ProgramsUnderFaultsTest {
   void NewMetadata() { EXPECT_TRUE(ReplaceFile(directory_ + "/metadata", std::string(4 << 20, '\0')).ok()); }
   static Words Restore() { return {"/usr/sbin/thin_restore", "-i", "xml", "-o", "metadata"}; }
   static Words Check() { return {"/usr/sbin/thin_check", "metadata"}; }
+  // Whether this is such a version, by what it says and by what it does.
+  bool UsesAio() {
+    const bool uses = RunProgram({"/usr/sbin/thin_check", "--version"}).out.substr(0, 2) == "0.";
+    const AiolabRun run = Run({}, "complete=always:eio", Check());
+    EXPECT_EQ(run.result.status != 0, uses) << run.result.err;
+    return uses;
+  }
   static std::string Said(const AiolabRun& run) { return run.result.out + run.result.err; }
 };
 
 TEST_F(ThinPoolTest, ThinCheckReportsAnErrorAndARefusedRequest) {
   EXPECT_EQ(RunUnderAiolab({}, Check(), directory_).result.status, 0);
+  if (!UsesAio()) return;
   AiolabRun run = Run({}, "complete=nth(1):eio", Check());
   EXPECT_EQ(run.result.status, 1) << run.result.err;
   EXPECT_THAT(Said(run), HasSubstr("couldn't get block 0"));
@@ -242,6 +256,7 @@ TEST_F(ThinPoolTest, ThinCheckReportsAnErrorAndARefusedRequest) {
 
 // After a short read thin_check of 0.9 waits for the same read again, and so it does on the real kernel.
 TEST_F(ThinPoolTest, ThinCheckReportsAShortReadAndWaitsForEver) {
+  if (!UsesAio()) return;
   const AiolabRun run = Run({"--hang-after=1"}, "complete=nth(1):short(512)", Check());
   EXPECT_EQ(run.result.status, 3);
   EXPECT_THAT(Said(run), HasSubstr("incomplete io for block 0, e.res = 512"));
@@ -250,6 +265,7 @@ TEST_F(ThinPoolTest, ThinCheckReportsAShortReadAndWaitsForEver) {
 
 // thin_restore of 0.9 ends well, on the real kernel too, and leaves metadata that are damaged.
 TEST_F(ThinPoolTest, ThinRestoreDoesNotReportAWriteThatFailed) {
+  if (!UsesAio()) return;
   NewMetadata();
   const AiolabRun run = Run({}, "complete=nth(5):eio", Restore());
   EXPECT_EQ(run.result.status, 0) << run.result.err;
@@ -258,6 +274,7 @@ TEST_F(ThinPoolTest, ThinRestoreDoesNotReportAWriteThatFailed) {
 }
 
 TEST_F(ThinPoolTest, ThinRestoreAbortsWhenATransferIsShortOrRefused) {
+  if (!UsesAio()) return;
   AiolabRun run = Run({}, "complete=nth(5):short(512)", Restore());
   EXPECT_EQ(run.result.status, 128 + SIGABRT) << run.result.err;
   EXPECT_THAT(Said(run), HasSubstr("incomplete io for block"));
@@ -270,7 +287,7 @@ TEST_F(ThinPoolTest, ThinRestoreAbortsWhenATransferIsShortOrRefused) {
 class MariaDbTest : public ProgramsUnderFaultsTest {
  protected:
   MariaDbTest() {
-    EXPECT_EQ(mkdir((directory_ + "/data").c_str(), 0755), 0);
+    NewDirectory();
     EXPECT_TRUE(CreateFile(directory_ + "/fill", R"(
         create database d;
         create table d.t(id int primary key auto_increment, bytes varchar(2000)) engine=innodb;
@@ -288,7 +305,7 @@ class MariaDbTest : public ProgramsUnderFaultsTest {
     return {"sh", "-c",
             absl::StrCat("exec /usr/sbin/mariadbd --no-defaults --bootstrap --user=root ",
                          "--skip-grant-tables --innodb-buffer-pool-size=8M --innodb-log-file-size=4M ",
-                         "--datadir=", directory_, "/data < ", statements)};
+                         "--datadir=", directory_, "/new < ", statements)};
   }
 };
 
@@ -296,7 +313,6 @@ class MariaDbTest : public ProgramsUnderFaultsTest {
 TEST_F(MariaDbTest, WritesAgainWhatFailed) {
   const AiolabRun run = Run({}, "complete=1in(30):eio,complete=1in(10):short", Server("fill"));
   EXPECT_EQ(run.result.status, 0) << run.result.err;
-  EXPECT_THAT(run.result.err, HasSubstr("falling back to libaio"));
   EXPECT_GT(CountAll(run, "-EIO"), 0);
   EXPECT_GT(CountAll(run, "short"), 0);
   EXPECT_THAT(run.result.err, HasSubstr("IO Error: 5 during write"));
