@@ -223,6 +223,10 @@ class Machine {
   // MountSimfs() mounted is recovered. An error says which file system could not be. Requires: no thread is in a call.
   absl::Status Reboot();
 
+  // What came before was done for the client, and not by it: times in the trace, in fault rules that are added from now
+  // on and in their counts are from here. Otherwise they are from when the machine was made.
+  void StartClient() { kernel_.client_start_ns = NowNs(); }
+
   // Fault rules that come and go while the machine runs; see FaultEngine. None of these takes virtual time. Requires:
   // !InsideModel().
   int AddFaultRule(FaultRule rule);
@@ -270,6 +274,7 @@ class Machine {
   WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
   std::string FindStuck();
   void CountStepsFor(const FaultRule& rule);
+  FaultRuleCounts FromClientStart(FaultRuleCounts counts) const;
   int64_t OnAlarm();
   bool OnStuck(const std::string& finding, bool certain);
   bool OtherThreadsAlive();

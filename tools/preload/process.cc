@@ -228,6 +228,7 @@ Lab* NewLab(bool setup) {
     const absl::Status status = MountSimfs(*mine->machine, *run->simfs);
     if (!status.ok()) RefuseRun(run->config.run_dir, status.message());
     mine->start_ns -= SimfsSetupNs();
+    mine->machine->StartClient();
   }
   // What goes wrong goes wrong for the client, not for a file system in the making.
   for (const FaultRule& rule : run->fault_rules) mine->machine->AddFaultRule(rule);
