@@ -233,6 +233,9 @@ class Machine {
   void RemoveFaultRule(int rule);
   FaultRuleCounts CountsOfFaultRule(int rule);
   std::vector<FaultRuleCounts> FaultCounts();
+  // Until ResumeFaults() no rule strikes, and none counts: for what is not the client's doing.
+  void PauseFaults();
+  void ResumeFaults();
   // How many completions hold(tag) holds now.
   int CountHeld(absl::string_view tag);
   // Runs the model until hold(tag) holds `count` completions. False if it has nothing left to do before that.

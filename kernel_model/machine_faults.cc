@@ -61,6 +61,18 @@ std::vector<FaultRuleCounts> Machine::FaultCounts() {
   return all;
 }
 
+void Machine::PauseFaults() {
+  executor_.Enter();
+  kernel_.faults.Pause();
+  executor_.Leave();
+}
+
+void Machine::ResumeFaults() {
+  executor_.Enter();
+  kernel_.faults.Resume();
+  executor_.Leave();
+}
+
 int Machine::CountHeld(absl::string_view tag) {
   executor_.Enter();
   const int count = count_held(kernel_, tag);

@@ -93,7 +93,8 @@ struct FaultPoint {
   // Bits, as points are compared at every occasion.
   bool direct : 1 = false;  // O_DIRECT: whole sectors only
   bool others : 1 = false;  // another request of the context is in flight; at submission, or has not been reaped
-  bool waits : 1 = true;    // at getevents: the call has to wait, so a signal can end it
+  // At getevents: the call has to wait, so a signal can end it. At page: it has to be read first.
+  bool waits : 1 = true;
   bool bytes : 1 = true;    // at device: they are in the request's memory, and not moved elsewhere when it has ended
   bool models : 1 = false;  // at fsync: the file's file system knows what a failure leaves behind
 };
@@ -221,6 +222,10 @@ class FaultEngine {
   // Of all rules that are there, in the order of Add().
   std::vector<FaultRuleCounts> AllCounts() const;
 
+  // Until Resume() no rule strikes, and none counts.
+  void Pause();
+  void Resume();
+
   // Every rule about the place counts the occasion, and the first whose turn it is strikes. Only rules of `kinds` take
   // part.
   Fault Ask(const FaultOccasion& occasion, const FaultMoment& moment);
@@ -243,6 +248,7 @@ class FaultEngine {
 
   Chooser& chooser_;
   std::array<FaultKinds, kFaultSites> armed_ = {};  // what the rules about each place strike with
+  bool paused_ = false;
   int next_id_ = 0;
   std::vector<std::unique_ptr<InstalledFaultRule>> rules_;
   std::unique_ptr<Places> places_;

@@ -299,6 +299,15 @@ TEST_F(SimfsTest, ARulesTimeAndItsHitsCountFromWhereTheClientBegins) {
   }
 }
 
+// A client that reads nothing: who would meet the bad disk is the export.
+TEST_F(SimfsTest, ARuleIsForTheClientAndNotForTheExportOfItsFiles) {
+  ASSERT_EQ(mkdir((directory_ + "/from").c_str(), 0755), 0);
+  ASSERT_TRUE(CreateFile(directory_ + "/from/file", std::string(100'000, 'x')).ok());
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=from,to=to"), "--fault=device[op=read]=always:eio"}, {"test", "-d", kPrefix});
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_EQ(ReadFile(directory_ + "/to/file").value_or("missing").size(), 100'000);
+}
+
 // Where the trace and the token go by names, another directory is the same run.
 TEST_F(SimfsTest, ARunOnLoadedFilesIsRepeatedByItsTokenFromAnotherDirectory) {
   for (const char* name : {"/a", "/b"}) {
