@@ -37,15 +37,20 @@ class SectorStore;
 class SimDisk;
 struct vm_state;
 
+// The name of a simfs' device node.
+inline constexpr char kDeviceNode[] = "dev0";
+
 // A file system on a disk of its own.
 struct SimfsOptions {
   std::string path = "/data";                // where it is mounted; a folder, made if it is not there
   std::string disk = "nvme,size=1G";         // see ParseSimDisk()
   std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
   bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
-  // What is on the disk; it is copied. Null: an empty file system is made.
+  // What is on the disks, that of the device node from DiskObserver::kSectorsPerDisk on; it is copied. Null: an empty
+  // file system is made.
   const SectorStore* contents = nullptr;
-  // Sees everything that reaches the disk, mkfs included. Must outlive the machine. Null: none.
+  // Sees everything that reaches the disks, mkfs included: that of the device node is disk 1. Must outlive the machine.
+  // Null: none.
   DiskObserver* observer = nullptr;
 };
 struct fs_struct;

@@ -11,10 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "tools/aiolab/client_process.h"
-#include "tools/aiolab/copy_tree.h"
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/report.h"
-#include "uapi/host_syscalls.h"
 
 namespace aiolab {
 namespace {
@@ -81,8 +79,7 @@ absl::StatusOr<std::unique_ptr<CommandChecker>> CommandChecker::Make(const std::
   return std::unique_ptr<CommandChecker>(new CommandChecker(command, *std::move(directory)));
 }
 
-absl::StatusOr<std::string> CommandChecker::Check(FileSyscalls& kernel, const std::string& prefix,
-                                                  absl::string_view acknowledged) {
+absl::StatusOr<std::string> CommandChecker::Check(const CrashFiles& files, absl::string_view acknowledged) {
   const std::string dir = directory_->path() + "/dir";
   const std::string acked = directory_->path() + "/acked";
   const std::string said = directory_->path() + "/said";
@@ -91,8 +88,8 @@ absl::StatusOr<std::string> CommandChecker::Check(FileSyscalls& kernel, const st
   fs::remove(said, error);
   if (mkdir(dir.c_str(), 0700) != 0) return FileError(errno, dir, "cannot be made");
   if (const absl::Status status = ReplaceFile(acked, acknowledged); !status.ok()) return status;
-  HostSyscalls host;
-  if (const absl::Status status = CopyTree(kernel, prefix, host, dir); !status.ok()) {
+  if (const absl::Status status = CopyToHost(files, dir); !status.ok()) {
+    if (!absl::IsInternal(status)) return status;
     return absl::StrCat("the files cannot be read: ", status.message());
   }
   const std::string command =

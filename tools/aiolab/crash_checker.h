@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/aiolab/crash_files.h"
 #include "tools/aiolab/temporary_directory.h"
-#include "uapi/syscalls.h"
 
 namespace aiolab {
 
@@ -18,9 +18,9 @@ class CommandChecker {
   // first word is no program.
   static absl::StatusOr<std::unique_ptr<CommandChecker>> Make(const std::string& command);
 
-  // Copies `prefix` of `kernel` to a directory and runs the command. "" if it accepts what is there, else how it ended
-  // and what it said. FAILED_PRECONDITION if it could not be run, CANCELLED if the user has had enough.
-  absl::StatusOr<std::string> Check(FileSyscalls& kernel, const std::string& prefix, absl::string_view acknowledged);
+  // Copies the files to a directory and runs the command. "" if it accepts what is there, else how it ended and what it
+  // said. FAILED_PRECONDITION if it could not be run, CANCELLED if the user has had enough.
+  absl::StatusOr<std::string> Check(const CrashFiles& files, absl::string_view acknowledged);
 
  private:
   CommandChecker(std::string command, std::unique_ptr<TemporaryDirectory> directory)

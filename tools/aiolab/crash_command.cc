@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -16,10 +19,12 @@
 #include "absl/types/span.h"
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
 #include "tools/aiolab/crash_checker.h"
+#include "tools/aiolab/crash_files.h"
 #include "tools/aiolab/crash_flags.h"
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
+#include "tools/aiolab/report.h"
 #include "tools/aiolab/run_command.h"
 #include "tools/aiolab/simfs_spec.h"
 #include "tools/aiolab/wal/log_format.h"
@@ -47,7 +52,7 @@ void Say(absl::string_view text) {
 class Progress {
  public:
   void Show(uint64_t points_done, uint64_t points, uint64_t images) {
-    if (!terminal_ || images % 16 != 0) return;
+    if (!terminal_) return;
     fprintf(stderr, "\raiolab: crash point %llu of %llu, %llu images checked ",
             static_cast<unsigned long long>(points_done + 1), static_cast<unsigned long long>(points),
             static_cast<unsigned long long>(images));
@@ -119,28 +124,27 @@ absl::StatusOr<WriteLog> LogOf(const RunOutcome& outcome, const std::string& pre
   return found;
 }
 
-// As it is, with holes where it was never written.
-absl::Status ExportImage(const std::string& path, const SectorStore& contents, uint64_t disk_bytes) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return FileError(errno, path, "cannot be opened");
-  bool good = ftruncate(fd, static_cast<off_t>(disk_bytes)) == 0;
-  constexpr uint64_t kSectors = SectorStore::kChunkBytes / 512;
-  for (const uint64_t chunk : contents.ChunksIn(0, disk_bytes / 512)) {
-    char bytes[SectorStore::kChunkBytes];
-    contents.Read(chunk * kSectors, absl::MakeSpan(bytes));
-    good = good && pwrite(fd, bytes, sizeof(bytes), static_cast<off_t>(chunk * sizeof(bytes))) == sizeof(bytes);
-  }
-  const int error = errno;
-  close(fd);
-  return good ? absl::OkStatus() : FileError(error, path, "cannot be written");
-}
-
 // The last line of what was promised, for the report.
 std::string PromiseText(absl::string_view output) {
   if (output.empty()) return "The client had promised nothing.";
   const absl::string_view text = absl::StripTrailingAsciiWhitespace(output);
   return absl::StrCat("The client had promised ", output.size(),
                       " bytes of output; the last line: ", text.substr(text.rfind('\n') + 1));
+}
+
+// A rule of --fault has done something.
+bool FaultStruck(const RunOutcome& outcome) {
+  const std::vector<FaultHits> faults = Totals(outcome).faults;
+  return std::any_of(faults.begin(), faults.end(), [](const FaultHits& fault) { return fault.hits > 0; });
+}
+
+// Calls `write` for each disk that the client used, with the file for what is to be said of it: `path` itself is that
+// of the file system's disk.
+absl::Status ForEachDisk(const std::string& path, const WriteLog& log,
+                         const std::function<absl::Status(uint64_t disk, const std::string& path)>& write) {
+  absl::Status status = write(0, path);
+  if (status.ok() && log.Uses(1)) status = write(1, absl::StrCat(path, ".", kDeviceNode));
+  return status;
 }
 
 class CrashRun {
@@ -153,11 +157,12 @@ class CrashRun {
  private:
   absl::Status Prepare();
   absl::StatusOr<int> Search(const RunOutcome& outcome, const WriteLog& log);
-  absl::Status ReportViolation(const RunOutcome& outcome, const CrashSearchResult& result);
+  absl::Status ReportViolation(const RunOutcome& outcome, const WriteLog& log, const CrashSearchResult& result);
   bool IsDemo() const { return options_.run.client.empty(); }
 
   const CrashCommandOptions options_;
   const SimfsSpec spec_;
+  const SimDiskParameters disk_ = *ParseSimDisk(spec_.disk);
   PreparedRun run_;
   std::string client_;  // its file
   std::vector<std::string> argv_;
@@ -202,6 +207,7 @@ absl::StatusOr<int> CrashRun::Run() {
   const absl::StatusOr<RunOutcome> outcome = RunUnderModel(run_, client_, argv_);
   if (!outcome.ok()) return outcome.status();
   if (!outcome->refusal.empty()) return absl::FailedPreconditionError(outcome->refusal);
+  fputs(NotesReport(*outcome).c_str(), stderr);
   if (outcome->end.ShellStatus() != 0) {
     Say(absl::StrCat("WARNING: the client ended with status ", outcome->end.ShellStatus(),
                      "; crashes are those of what it did until then"));
@@ -209,8 +215,9 @@ absl::StatusOr<int> CrashRun::Run() {
   const absl::StatusOr<WriteLog> log = LogOf(*outcome, spec_.prefix);
   if (!log.ok()) return log.status();
   if (!log_path_.empty()) {
-    const uint32_t sector_bytes = ParseSimDisk(spec_.disk)->logical_block_size;
-    const absl::Status status = ReplaceFile(log_path_, ToDmLogWrites(*log, sector_bytes));
+    const absl::Status status = ForEachDisk(log_path_, *log, [&](uint64_t disk, const std::string& path) {
+      return ReplaceFile(path, ToDmLogWrites(*log, disk_.logical_block_size, disk));
+    });
     if (!status.ok()) return status;
   }
   return Search(*outcome, *log);
@@ -221,7 +228,6 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
   search.simfs.path = spec_.prefix;
   search.simfs.disk = spec_.disk;
   search.simfs.error_model = spec_.error_model;
-  search.simfs.device_node = false;
   search.profile = run_.config.profile;
   search.seed = run_.config.seed;
   search.points_max = options_.points_max;
@@ -230,21 +236,26 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
   search.progress = [&progress](uint64_t done, uint64_t points, uint64_t images) {
     progress.Show(done, points, images);
   };
-  const CrashChecker checker = [&](Syscalls& kernel, uint64_t acknowledged) {
-    const absl::string_view output = absl::string_view(outcome.output).substr(0, acknowledged);
-    return checker_ == nullptr ? CheckWal(kernel, spec_.prefix + kLogName, output)
-                               : checker_->Check(kernel, spec_.prefix, output);
+  const CrashChecker checker = [&](const CrashedMachine& crashed) {
+    const absl::string_view output = absl::string_view(outcome.output).substr(0, crashed.acknowledged);
+    if (checker_ == nullptr) return CheckWal(crashed.kernel, spec_.prefix + kLogName, output);
+    return checker_->Check({crashed.kernel, spec_.prefix, crashed.contents, log.Uses(1) ? disk_.size_bytes : 0},
+                           output);
   };
   const absl::StatusOr<std::string> without_crash = CheckWithoutCrash(log, search, checker);
   if (!without_crash.ok()) return without_crash.status();
   // A client that was killed has left some in its page cache, which nobody has written back.
+  absl::Status refused;
   if (log.has_end && !without_crash->empty()) {
-    return absl::FailedPreconditionError(
+    refused = absl::FailedPreconditionError(
         absl::StrCat("the files as the client left them are refused, without any crash: ", *without_crash));
   }
+  // A fault may have kept from the disk what a client relies on: a power cut shows that, if one does.
+  if (!refused.ok() && !FaultStruck(outcome)) return refused;
   const absl::StatusOr<CrashSearchResult> result = SearchCrashes(log, search, checker);
   progress.Clear();
   if (!result.ok()) return result.status();
+  if (!result->violation.has_value() && !refused.ok()) return refused;
   Say(absl::StrCat("seed ", run_.config.seed, ", profile ", run_.config.profile, ", simfs ", run_.config.simfs, ": ",
                    result->Coverage()));
   if (!result->violation.has_value()) {
@@ -252,19 +263,22 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
     if (!image_path_.empty()) Say(absl::StrCat("no image was written to ", image_path_));
     return 0;
   }
-  if (const absl::Status status = ReportViolation(outcome, *result); !status.ok()) return status;
+  if (const absl::Status status = ReportViolation(outcome, log, *result); !status.ok()) return status;
   return kCrashFoundExitStatus;
 }
 
-absl::Status CrashRun::ReportViolation(const RunOutcome& outcome, const CrashSearchResult& result) {
+absl::Status CrashRun::ReportViolation(const RunOutcome& outcome, const WriteLog& log,
+                                       const CrashSearchResult& result) {
   const CrashViolation& violation = *result.violation;
   Say(absl::StrCat("FOUND: a power cut that breaks it: ", violation.problem));
   Say(PromiseText(absl::string_view(outcome.output).substr(0, violation.acknowledged)));
   Say(violation.explanation);
   if (image_path_.empty()) return absl::OkStatus();
-  const absl::Status status = ExportImage(image_path_, violation.contents, ParseSimDisk(spec_.disk)->size_bytes);
-  if (status.ok()) Say(absl::StrCat("the disk that it left: ", image_path_));
-  return status;
+  return ForEachDisk(image_path_, log, [&](uint64_t disk, const std::string& path) {
+    const absl::Status status = WriteDiskImage(path, violation.contents, disk, disk_.size_bytes);
+    if (status.ok()) Say(absl::StrCat("the disk that it left: ", path));
+    return status;
+  });
 }
 
 }  // namespace

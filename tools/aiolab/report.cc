@@ -294,6 +294,15 @@ std::string TextReport(const RunOutcome& outcome) {
   return lines.text();
 }
 
+std::string NotesReport(const RunOutcome& outcome) {
+  const RunReport totals = Totals(outcome);
+  Lines lines;
+  AddFaults(totals, lines);
+  for (const std::string& warning : totals.warnings) lines.Add(absl::StrCat("WARNING: ", warning));
+  AddUnfiredFaults(totals, lines);
+  return lines.text();
+}
+
 std::string JsonReport(const RunOutcome& outcome) {
   using Json = nlohmann::json;
   const RunConfig& config = outcome.config;

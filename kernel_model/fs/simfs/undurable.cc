@@ -12,21 +12,24 @@
 namespace aiolab::simfs {
 namespace {
 
-uint64_t DirtyPages(const SimfsInode& node) {
-  return node.mapping.dirty_pages.size() + node.mapping.writeback_pages.size();
+uint64_t DirtyPages(const address_space& mapping) {
+  return mapping.dirty_pages.size() + mapping.writeback_pages.size();
 }
 
 bool HasUndurable(const Simfs& fs) {
   if (fs.journal.has_changes()) return true;
   for (const auto& [ino, node] : fs.inodes) {
-    if (DirtyPages(*node) > 0) return true;
+    if (DirtyPages(node->mapping) > 0) return true;
+  }
+  for (const auto& [name, node] : fs.nodes) {
+    if (DirtyPages(*node->i_mapping) > 0) return true;
   }
   return false;
 }
 
 void AddFile(const SimfsInode& node, const std::string& path, uint64_t committed, std::vector<Undurable>* found) {
   const auto size = static_cast<uint64_t>(node.i_size);
-  if (const uint64_t pages = DirtyPages(node); pages > 0) {
+  if (const uint64_t pages = DirtyPages(node.mapping); pages > 0) {
     found->push_back({Undurable::kData, path, pages * kBlockSize, size});
   } else if (node.datasync_seq > committed && size > 0) {
     found->push_back({Undurable::kSize, path, 0, size});
@@ -54,6 +57,12 @@ std::vector<Undurable> FindUndurable(super_block& sb) {
       if (entry.seq > committed) found.push_back({Undurable::kName, at, 0, static_cast<uint64_t>(node.i_size)});
       if (S_ISDIR(node.i_mode)) directories.emplace_back(at, &node);
     }
+  }
+  for (const auto& [name, node] : fs.nodes) {
+    const uint64_t pages = DirtyPages(*node->i_mapping);
+    if (pages == 0) continue;
+    found.push_back(
+        {Undurable::kData, absl::StrCat("/", name), pages * kBlockSize, static_cast<uint64_t>(node->i_size)});
   }
   return found;
 }

@@ -31,6 +31,7 @@ constexpr char kPrefix[] = "/aiolab-test-data";
 // Every record that the client has named is in its log, whole.
 constexpr char kCheck[] =
     "--check=test $(cat {dir}/log 2>/dev/null | grep -acE '^[a-z]{600}$') -ge $(grep -c . {acked})";
+constexpr char kDeviceCheck[] = "--check=test $(grep -acE '^[a-z]{600}$' {dir}/dev0) -ge $(grep -c . {acked})";
 
 class CrashCommandTest : public testing::Test {
  protected:
@@ -39,11 +40,11 @@ class CrashCommandTest : public testing::Test {
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     return RunProgram(argv, {{{"TMPDIR", directory_}, SanitizerEnvironment()}, directory_});
   }
-  ProgramResult CrashClient(const std::vector<std::string>& flags, const char* way, const char* records = "4") {
+  ProgramResult CrashClient(const std::vector<std::string>& flags, const char* way, const char* file = "log") {
     std::vector<std::string> arguments = {kSimfs};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     for (const std::string& word : {std::string("--"), RunfilePath("tests/clients/appends_and_says"),
-                                    std::string(kPrefix), std::string(way), std::string(records)}) {
+                                    absl::StrCat(kPrefix, "/", file), std::string(way), std::string("4")}) {
       arguments.push_back(word);
     }
     return Crash(arguments);
@@ -170,6 +171,58 @@ TEST_F(CrashCommandTest, AKilledClientLeavesItsLog) {
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_THAT(result.err,
               AllOf(HasSubstr("WARNING: the client ended with status 137"), HasSubstr("no power cut that breaks it")));
+}
+
+TEST_F(CrashCommandTest, TheDeviceNodeIsLookedAtToo) {
+  const ProgramResult synced = CrashClient({kDeviceCheck, "--images=24", "--export-log=writes"}, "sync", "dev0");
+  EXPECT_EQ(synced.status, 0) << synced.err;
+  const std::string log = ReadFile(Path("writes.dev0")).value();
+  EXPECT_THAT(log, HasSubstr(std::string(600, 'b')));
+  EXPECT_THAT(ReadFile(Path("writes")).value(), Not(HasSubstr(std::string(600, 'b'))));
+
+  const ProgramResult lost = CrashClient({kDeviceCheck, "--images=24", "--export-image=bad.img"}, "nosync", "dev0");
+  EXPECT_EQ(lost.status, 1) << lost.err;
+  EXPECT_THAT(lost.err, AllOf(HasSubstr("no fsync or fdatasync of /aiolab-test-data/dev0 after they were written"),
+                              HasSubstr("/bad.img.dev0\n")));
+  EXPECT_EQ(ReadFile(Path("bad.img.dev0")).value(), std::string(size_t{4} << 20, '\0'));
+}
+
+TEST_F(CrashCommandTest, ADiskThatLosesFlushesIsFoundAndNamed) {
+  const ProgramResult result = Crash({kSimfs, "--fault=device[op=flush]=always:lost"});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("fault device[op=flush]=always:lost: struck "), HasSubstr("FOUND: "),
+                                HasSubstr("the disk lied: request "), HasSubstr(", a flush, which it said was done")));
+}
+
+// The files are wrong even without a crash; but that is what the fault is for.
+TEST_F(CrashCommandTest, ADiskThatLosesAWriteIsFound) {
+  const ProgramResult result =
+      CrashClient({kCheck, "--images=24", "--fault=device[op=write,size=4096]=nth(2):lost"}, "sync");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("the disk lied: request "), HasSubstr(", which it said was done")));
+}
+
+TEST_F(CrashCommandTest, AClientThatBelievesAFailedFsyncIsFound) {
+  const std::string fault = "--fault=fsync=nth(2):eio(model=ext4-ordered)";
+  const ProgramResult result = CrashClient({kCheck, "--images=24", fault}, "ignores");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("FOUND: a power cut that breaks it"));
+  EXPECT_EQ(CrashClient({kCheck, "--images=24", fault}, "sync").status, 0) << "it said no more when the fsync failed";
+}
+
+TEST_F(CrashCommandTest, ARuleThatNeverStruckIsNamed) {
+  const ProgramResult result = CrashClient({kCheck, "--images=4", "--fault=cancel=nth(1):einval"}, "sync");
+  EXPECT_THAT(result.err, HasSubstr("WARNING: the fault rule cancel=nth(1):einval never struck: "));
+}
+
+// A terminal sees how far it is; script(1) has one.
+TEST_F(CrashCommandTest, OnATerminalItSaysHowFarItIs) {
+  const ProgramResult result =
+      RunProgram({"script", "-qec", absl::StrCat(RunfilePath("tools/aiolab/aiolab"), " crash ", kSimfs), "/dev/null"},
+                 {{{"TMPDIR", directory_}, SanitizerEnvironment()}, directory_});
+  EXPECT_EQ(result.status, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("\raiolab: crash point 1 of "), HasSubstr(" images checked "),
+                                HasSubstr("\r\033[Kaiolab: seed 1, ")));
 }
 
 // Method: a checker that promises nothing and notes what it was given.
