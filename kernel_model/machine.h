@@ -82,6 +82,9 @@ struct MachineOptions {
   // When a client that waits with nothing in the model due is a case for on_stuck.
   Executor::Patience patience_alone = Executor::Options().alone;
   Executor::Patience patience_with_threads = {};
+  // A client that waits for the host gets a second of the host's time before anything happens that is more than a
+  // second of the model's ahead: what the host does in a moment is no reason to write everything back.
+  bool patient_with_host = false;
   std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
   // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
   // it calls MountSimfs().
@@ -272,7 +275,8 @@ class Machine {
     kInterrupted,
   };
   // Never sleeps on the host with the virtual clock. Requires: inside.
-  WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
+  // kIdle, too, if the next event is more than `ahead_ns_max` ahead.
+  WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns, int64_t ahead_ns_max);
   std::string FindStuck();
   void CountStepsFor(const FaultRule& rule);
   int64_t OnAlarm();

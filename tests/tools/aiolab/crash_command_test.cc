@@ -173,6 +173,12 @@ TEST_F(CrashCommandTest, AKilledClientLeavesItsLog) {
               AllOf(HasSubstr("WARNING: the client ended with status 137"), HasSubstr("no power cut that breaks it")));
 }
 
+TEST_F(CrashCommandTest, AForkMakesNothingDurable) {
+  const ProgramResult result = CrashClient({kCheck, "--images=24"}, "forks");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/log after they were written"));
+}
+
 TEST_F(CrashCommandTest, TheDeviceNodeIsLookedAtToo) {
   const ProgramResult synced = CrashClient({kDeviceCheck, "--images=24", "--export-log=writes"}, "sync", "dev0");
   EXPECT_EQ(synced.status, 0) << synced.err;
