@@ -3,10 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -147,6 +148,12 @@ absl::Status ForEachDisk(const std::string& path, const WriteLog& log,
   return status;
 }
 
+absl::Status MakeDirectory(const std::string& path) {
+  return mkdir(path.c_str(), 0755) == 0 ? absl::OkStatus()
+                                        : FileError(errno, absl::StrCat("--export-files=", path),
+                                                    "it has to be a new directory, and cannot be made");
+}
+
 class CrashRun {
  public:
   explicit CrashRun(CrashCommandOptions options)
@@ -158,6 +165,11 @@ class CrashRun {
   absl::Status Prepare();
   absl::StatusOr<int> Search(const RunOutcome& outcome, const WriteLog& log);
   absl::Status ReportViolation(const RunOutcome& outcome, const WriteLog& log, const CrashSearchResult& result);
+  absl::Status ExportFiles(const CrashViolation& violation, const WriteLog& log, absl::string_view promised);
+  CrashFiles FilesOf(FileSyscalls& kernel, const SectorStore& contents, const WriteLog& log) const {
+    return {kernel, spec_.prefix, contents, log.Uses(1) ? disk_.size_bytes : 0};
+  }
+  SimfsOptions Mount() const { return {.path = spec_.prefix, .disk = spec_.disk, .error_model = spec_.error_model}; }
   bool IsDemo() const { return options_.run.client.empty(); }
 
   const CrashCommandOptions options_;
@@ -166,6 +178,7 @@ class CrashRun {
   PreparedRun run_;
   std::string client_;  // its file
   std::vector<std::string> argv_;
+  std::string files_path_;
   std::string image_path_;
   std::string log_path_;
   std::unique_ptr<CommandChecker> checker_;  // null: the embedded client's
@@ -195,8 +208,14 @@ absl::Status CrashRun::Prepare() {
     if (!writable.ok()) return writable.status();
     *path = *std::move(writable);
   }
+  if (!options_.export_files.empty()) {
+    files_path_ = std::filesystem::absolute(options_.export_files).string();
+    if (const absl::Status status = MakeDirectory(files_path_); !status.ok()) return status;
+    rmdir(files_path_.c_str());
+  }
   if (IsDemo()) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<CommandChecker>> checker = CommandChecker::Make(options_.check);
+  absl::StatusOr<std::unique_ptr<CommandChecker>> checker =
+      CommandChecker::Make(options_.check, options_.check_seconds_max);
   if (!checker.ok()) return checker.status();
   checker_ = *std::move(checker);
   return absl::OkStatus();
@@ -225,9 +244,7 @@ absl::StatusOr<int> CrashRun::Run() {
 
 absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& log) {
   CrashSearchOptions search;
-  search.simfs.path = spec_.prefix;
-  search.simfs.disk = spec_.disk;
-  search.simfs.error_model = spec_.error_model;
+  search.simfs = Mount();
   search.profile = run_.config.profile;
   search.seed = run_.config.seed;
   search.points_max = options_.points_max;
@@ -239,8 +256,7 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
   const CrashChecker checker = [&](const CrashedMachine& crashed) {
     const absl::string_view output = absl::string_view(outcome.output).substr(0, crashed.acknowledged);
     if (checker_ == nullptr) return CheckWal(crashed.kernel, spec_.prefix + kLogName, output);
-    return checker_->Check({crashed.kernel, spec_.prefix, crashed.contents, log.Uses(1) ? disk_.size_bytes : 0},
-                           output);
+    return checker_->Check(FilesOf(crashed.kernel, crashed.contents, log), output);
   };
   const absl::StatusOr<std::string> without_crash = CheckWithoutCrash(log, search, checker);
   if (!without_crash.ok()) return without_crash.status();
@@ -260,19 +276,41 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
                    result->Coverage()));
   if (!result->violation.has_value()) {
     Say("no power cut that breaks it");
-    if (!image_path_.empty()) Say(absl::StrCat("no image was written to ", image_path_));
+    for (const std::string& path : {files_path_, image_path_}) {
+      if (!path.empty()) Say(absl::StrCat("nothing was written to ", path));
+    }
     return 0;
   }
   if (const absl::Status status = ReportViolation(outcome, log, *result); !status.ok()) return status;
   return kCrashFoundExitStatus;
 }
 
+absl::Status CrashRun::ExportFiles(const CrashViolation& violation, const WriteLog& log, absl::string_view promised) {
+  const auto machine = RebootedMachine::Boot(violation.contents, Mount(), run_.config.profile);
+  if (!machine.ok()) {
+    Say(absl::StrCat("no files are at ", files_path_, ": ", machine.status().message()));
+    return absl::OkStatus();
+  }
+  if (const absl::Status status = MakeDirectory(files_path_); !status.ok()) return status;
+  absl::Status status = CopyToHost(FilesOf((*machine)->kernel(), violation.contents, log), files_path_);
+  const std::string acked = files_path_ + ".acked";
+  if (status.ok()) status = ReplaceFile(acked, promised);
+  if (!status.ok()) return status;
+  Say(absl::StrCat("the files that it left: ", files_path_));
+  if (!IsDemo()) Say(absl::StrCat("what checks them again: ", CheckCommand(options_.check, files_path_, acked)));
+  return absl::OkStatus();
+}
+
 absl::Status CrashRun::ReportViolation(const RunOutcome& outcome, const WriteLog& log,
                                        const CrashSearchResult& result) {
   const CrashViolation& violation = *result.violation;
   Say(absl::StrCat("FOUND: a power cut that breaks it: ", violation.problem));
-  Say(PromiseText(absl::string_view(outcome.output).substr(0, violation.acknowledged)));
+  const absl::string_view promised = absl::string_view(outcome.output).substr(0, violation.acknowledged);
+  Say(PromiseText(promised));
   Say(violation.explanation);
+  if (!files_path_.empty()) {
+    if (const absl::Status status = ExportFiles(violation, log, promised); !status.ok()) return status;
+  }
   if (image_path_.empty()) return absl::OkStatus();
   return ForEachDisk(image_path_, log, [&](uint64_t disk, const std::string& path) {
     const absl::Status status = WriteDiskImage(path, violation.contents, disk, disk_.size_bytes);

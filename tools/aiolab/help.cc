@@ -96,8 +96,12 @@ to whomever: the checker finds it in the file {acked}, and should ask no more.
 A program that holds its output back (stdio does, into a file) promises late:
 let it flush, or run it by `stdbuf -oL`.
 
-The files are those of PROGRAM's first process that uses them. When it forks,
-all that it has written is synced: a sync that is missing before is not found.
+The files are those of PROGRAM's first process that uses them; a warning says
+if others do. They include dev0, a disk without a file system, which loses its
+power together with the other: where PROGRAM used it, {dir} has it as a file.
+
+With --fault the disk may do worse than lose: device[op=flush]=always:lost is
+one that lies about flushes, and the report says where it lied.
 
 Without PROGRAM: the write-ahead log that comes with aiolab, and its checker.
 
@@ -115,7 +119,7 @@ Examples:
   aiolab crash                               no power cut breaks it
   aiolab crash --demo=rename-before-fsync    one does
   aiolab crash --simfs=/db:size=64M --check='./check.py {dir} {acked}' \
-      --export-image=bad.img -- ./server --dir=/db
+      --export-files=bad -- ./server --dir=/db
 )";
 
 std::string FlagsText(const std::vector<FlagHelp>& flags) {

@@ -298,7 +298,12 @@ std::string NotesReport(const RunOutcome& outcome) {
   const RunReport totals = Totals(outcome);
   Lines lines;
   AddFaults(totals, lines);
-  for (const std::string& warning : totals.warnings) lines.Add(absl::StrCat("WARNING: ", warning));
+  for (const RankFiles& files : outcome.ranks) {
+    if (!HasReport(files)) continue;
+    for (const std::string& warning : files.report.warnings) {
+      lines.Add(absl::StrCat("WARNING: process ", files.rank, " (", files.command, "): ", warning));
+    }
+  }
   AddUnfiredFaults(totals, lines);
   return lines.text();
 }

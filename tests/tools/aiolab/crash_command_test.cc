@@ -265,6 +265,35 @@ TEST_F(CrashCommandTest, ACheckerThatRefusesTheFilesWithoutACrashIsRefused) {
                                     "ended with status 1: wrong"));
 }
 
+// A recovery that hangs is as bad as one that fails. Nobody but the user's terminal ever gives a checker an answer.
+TEST_F(CrashCommandTest, ACheckerThatDoesNotEndRefusesTheFiles) {
+  const ProgramResult result =
+      CrashClient({"--check=test -s {dir}/log || test ! -s {acked} || sleep 1000", "--check-timeout=1"}, "nosync");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("FOUND: a power cut that breaks it: the checker had not ended after 1 s"));
+  const ProgramResult reads = CrashClient({"--check=cat; : {dir}", "--check-timeout=20", "--images=2"}, "sync");
+  EXPECT_EQ(reads.status, 0) << reads.err;
+}
+
+TEST_F(CrashCommandTest, ACheckerThatASignalEndsRefusesTheFiles) {
+  EXPECT_THAT(CrashClient({"--check=kill -SEGV $$; : {dir}"}, "sync").err,
+              HasSubstr("without any crash: the checker was killed by SIGSEGV, and said nothing"));
+  EXPECT_THAT(CrashClient({"--check=sh -c 'kill -SEGV $$'; exit $? {dir}"}, "sync").err,
+              HasSubstr("the checker ended with status 139, which a shell says of SIGSEGV"));
+}
+
+TEST_F(CrashCommandTest, TheFilesThatWereRefusedCanBeLookedAtAgain) {
+  const ProgramResult result = CrashClient({kCheck, "--images=24", "--export-files=bad"}, "nosync");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(ReadFile(Path("bad.acked")).value(), StartsWith("1\n"));
+  const std::string again = "aiolab: what checks them again: ";
+  const size_t at = result.err.find(again);
+  ASSERT_NE(at, std::string::npos) << result.err;
+  const std::string command = result.err.substr(at + again.size());
+  EXPECT_EQ(RunProgram({"sh", "-c", command}).status, 1) << command;
+  EXPECT_THAT(CrashClient({kCheck, "--export-files=bad"}, "sync").err, HasSubstr("it has to be a new directory"));
+}
+
 // Behind what can be seen beforehand.
 TEST_F(CrashCommandTest, ACheckerThatTurnsOutNotToRunIsRefused) {
   const ProgramResult result = CrashClient({"--check=X=1 no-such-checker {dir}"}, "sync");
