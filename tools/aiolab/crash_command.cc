@@ -97,28 +97,42 @@ absl::StatusOr<std::string> CheckWal(Syscalls& kernel, const std::string& path, 
                       bytes.size(), " bytes", check.problem.empty() ? "" : ": ", check.problem);
 }
 
-// The log of the process that worked on the files, and what it had promised at the end.
+// Its client wrote something, or was killed before that could be seen.
+bool HasWork(const WriteLog& log) {
+  return log.last_crash_point > log.first_crash_point || !log.has_end ||
+         std::any_of(log.marks.begin(), log.marks.end(), [](const LogMark& mark) { return !mark.note.empty(); });
+}
+
+// The log of the first process that worked on the files, and what the client had promised at the end.
 absl::StatusOr<WriteLog> LogOf(const RunOutcome& outcome, const std::string& prefix) {
   WriteLog found;
-  int logs = 0;
+  int rank_of_found = 0;
+  bool others = false;  // worked on files, which are not the same ones
   for (const auto& [rank, recording] : outcome.recordings) {
     absl::StatusOr<WriteLog> log = ParseWriteLog(recording);
     if (!log.ok()) return log.status();
-    if (log->requests.size() <= log->first_crash_point && log->marks.empty()) continue;
-    if (logs++ == 0) found = *std::move(log);
+    if (!HasWork(*log)) continue;
+    others = rank_of_found != 0;
+    if (others) break;
+    found = *std::move(log);
+    rank_of_found = rank;
   }
-  if (logs == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the client wrote nothing below ", prefix,
-                     ", so there is nothing to lose; --simfs=PREFIX says where it writes"));
+  for (const RankFiles& files : outcome.ranks) {
+    others |= files.rank != rank_of_found && files.report.simfs.bytes_written > 0;
   }
-  if (logs > 1) {
-    Say(absl::StrCat("WARNING: ", logs, " processes wrote to files below ", prefix,
-                     ", each to a file system of its own; only that of the first is looked at"));
+  if (rank_of_found == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the client wrote nothing below ", prefix, ", so there is nothing to lose; ",
+        others ? "what children of a fork write to their copies is not looked at: let it work in one process, in the "
+                 "foreground or with threads"
+               : "--simfs=PREFIX says where it writes"));
+  }
+  if (others) {
+    Say(absl::StrCat("WARNING: several processes wrote to files below ", prefix,
+                     ", each to files of its own; only those of process ", rank_of_found, " are looked at"));
   }
   // A client that was killed could not say it any more.
-  const uint64_t promised = found.marks.empty() ? 0 : found.marks.back().acknowledged;
-  if (outcome.output.size() > promised) {
+  if (outcome.output.size() > (found.marks.empty() ? 0 : found.marks.back().acknowledged)) {
     found.marks.push_back(
         {found.last_crash_point, outcome.output.size(), found.marks.empty() ? "" : found.marks.back().note});
   }
@@ -163,11 +177,11 @@ class CrashRun {
 
  private:
   absl::Status Prepare();
-  absl::StatusOr<int> Search(const RunOutcome& outcome, const WriteLog& log);
-  absl::Status ReportViolation(const RunOutcome& outcome, const WriteLog& log, const CrashSearchResult& result);
-  absl::Status ExportFiles(const CrashViolation& violation, const WriteLog& log, absl::string_view promised);
-  CrashFiles FilesOf(FileSyscalls& kernel, const SectorStore& contents, const WriteLog& log) const {
-    return {kernel, spec_.prefix, contents, log.Uses(1) ? disk_.size_bytes : 0};
+  absl::StatusOr<int> Search();
+  absl::Status ReportViolation(const CrashViolation& violation);
+  absl::Status ExportFiles(const CrashViolation& violation, absl::string_view promised);
+  CrashFiles FilesOf(FileSyscalls& kernel, const SectorStore& contents) const {
+    return {kernel, spec_.prefix, contents, log_.Uses(1) ? disk_.size_bytes : 0};
   }
   SimfsOptions Mount() const { return {.path = spec_.prefix, .disk = spec_.disk, .error_model = spec_.error_model}; }
   bool IsDemo() const { return options_.run.client.empty(); }
@@ -182,6 +196,8 @@ class CrashRun {
   std::string image_path_;
   std::string log_path_;
   std::unique_ptr<CommandChecker> checker_;  // null: the embedded client's
+  RunOutcome outcome_;
+  WriteLog log_;
 };
 
 // All that can be refused, before anything runs.
@@ -223,26 +239,28 @@ absl::Status CrashRun::Prepare() {
 
 absl::StatusOr<int> CrashRun::Run() {
   if (const absl::Status status = Prepare(); !status.ok()) return status;
-  const absl::StatusOr<RunOutcome> outcome = RunUnderModel(run_, client_, argv_);
+  absl::StatusOr<RunOutcome> outcome = RunUnderModel(run_, client_, argv_);
   if (!outcome.ok()) return outcome.status();
   if (!outcome->refusal.empty()) return absl::FailedPreconditionError(outcome->refusal);
-  fputs(NotesReport(*outcome).c_str(), stderr);
-  if (outcome->end.ShellStatus() != 0) {
-    Say(absl::StrCat("WARNING: the client ended with status ", outcome->end.ShellStatus(),
+  outcome_ = *std::move(outcome);
+  fputs(NotesReport(outcome_).c_str(), stderr);
+  if (outcome_.end.ShellStatus() != 0) {
+    Say(absl::StrCat("WARNING: the client ended with status ", outcome_.end.ShellStatus(),
                      "; crashes are those of what it did until then"));
   }
-  const absl::StatusOr<WriteLog> log = LogOf(*outcome, spec_.prefix);
+  absl::StatusOr<WriteLog> log = LogOf(outcome_, spec_.prefix);
   if (!log.ok()) return log.status();
+  log_ = *std::move(log);
   if (!log_path_.empty()) {
-    const absl::Status status = ForEachDisk(log_path_, *log, [&](uint64_t disk, const std::string& path) {
-      return ReplaceFile(path, ToDmLogWrites(*log, disk_.logical_block_size, disk));
+    const absl::Status status = ForEachDisk(log_path_, log_, [this](uint64_t disk, const std::string& path) {
+      return ReplaceFile(path, ToDmLogWrites(log_, disk_.logical_block_size, disk));
     });
     if (!status.ok()) return status;
   }
-  return Search(*outcome, *log);
+  return Search();
 }
 
-absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& log) {
+absl::StatusOr<int> CrashRun::Search() {
   CrashSearchOptions search;
   search.simfs = Mount();
   search.profile = run_.config.profile;
@@ -254,21 +272,21 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
     progress.Show(done, points, images);
   };
   const CrashChecker checker = [&](const CrashedMachine& crashed) {
-    const absl::string_view output = absl::string_view(outcome.output).substr(0, crashed.acknowledged);
+    const absl::string_view output = absl::string_view(outcome_.output).substr(0, crashed.acknowledged);
     if (checker_ == nullptr) return CheckWal(crashed.kernel, spec_.prefix + kLogName, output);
-    return checker_->Check(FilesOf(crashed.kernel, crashed.contents, log), output);
+    return checker_->Check(FilesOf(crashed.kernel, crashed.contents), output);
   };
-  const absl::StatusOr<std::string> without_crash = CheckWithoutCrash(log, search, checker);
+  const absl::StatusOr<std::string> without_crash = CheckWithoutCrash(log_, search, checker);
   if (!without_crash.ok()) return without_crash.status();
   // A client that was killed has left some in its page cache, which nobody has written back.
   absl::Status refused;
-  if (log.has_end && !without_crash->empty()) {
+  if (log_.has_end && !without_crash->empty()) {
     refused = absl::FailedPreconditionError(
         absl::StrCat("the files as the client left them are refused, without any crash: ", *without_crash));
   }
   // A fault may have kept from the disk what a client relies on: a power cut shows that, if one does.
-  if (!refused.ok() && !FaultStruck(outcome)) return refused;
-  const absl::StatusOr<CrashSearchResult> result = SearchCrashes(log, search, checker);
+  if (!refused.ok() && !FaultStruck(outcome_)) return refused;
+  const absl::StatusOr<CrashSearchResult> result = SearchCrashes(log_, search, checker);
   progress.Clear();
   if (!result.ok()) return result.status();
   if (!result->violation.has_value() && !refused.ok()) return refused;
@@ -281,18 +299,18 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
     }
     return 0;
   }
-  if (const absl::Status status = ReportViolation(outcome, log, *result); !status.ok()) return status;
+  if (const absl::Status status = ReportViolation(*result->violation); !status.ok()) return status;
   return kCrashFoundExitStatus;
 }
 
-absl::Status CrashRun::ExportFiles(const CrashViolation& violation, const WriteLog& log, absl::string_view promised) {
+absl::Status CrashRun::ExportFiles(const CrashViolation& violation, absl::string_view promised) {
   const auto machine = RebootedMachine::Boot(violation.contents, Mount(), run_.config.profile);
   if (!machine.ok()) {
     Say(absl::StrCat("no files are at ", files_path_, ": ", machine.status().message()));
     return absl::OkStatus();
   }
   if (const absl::Status status = MakeDirectory(files_path_); !status.ok()) return status;
-  absl::Status status = CopyToHost(FilesOf((*machine)->kernel(), violation.contents, log), files_path_);
+  absl::Status status = CopyToHost(FilesOf((*machine)->kernel(), violation.contents), files_path_);
   const std::string acked = files_path_ + ".acked";
   if (status.ok()) status = ReplaceFile(acked, promised);
   if (!status.ok()) return status;
@@ -301,18 +319,16 @@ absl::Status CrashRun::ExportFiles(const CrashViolation& violation, const WriteL
   return absl::OkStatus();
 }
 
-absl::Status CrashRun::ReportViolation(const RunOutcome& outcome, const WriteLog& log,
-                                       const CrashSearchResult& result) {
-  const CrashViolation& violation = *result.violation;
+absl::Status CrashRun::ReportViolation(const CrashViolation& violation) {
   Say(absl::StrCat("FOUND: a power cut that breaks it: ", violation.problem));
-  const absl::string_view promised = absl::string_view(outcome.output).substr(0, violation.acknowledged);
+  const absl::string_view promised = absl::string_view(outcome_.output).substr(0, violation.acknowledged);
   Say(PromiseText(promised));
   Say(violation.explanation);
   if (!files_path_.empty()) {
-    if (const absl::Status status = ExportFiles(violation, log, promised); !status.ok()) return status;
+    if (const absl::Status status = ExportFiles(violation, promised); !status.ok()) return status;
   }
   if (image_path_.empty()) return absl::OkStatus();
-  return ForEachDisk(image_path_, log, [&](uint64_t disk, const std::string& path) {
+  return ForEachDisk(image_path_, log_, [&](uint64_t disk, const std::string& path) {
     const absl::Status status = WriteDiskImage(path, violation.contents, disk, disk_.size_bytes);
     if (status.ok()) Say(absl::StrCat("the disk that it left: ", path));
     return status;

@@ -179,6 +179,22 @@ TEST_F(CrashCommandTest, AForkMakesNothingDurable) {
   EXPECT_THAT(result.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/log after they were written"));
 }
 
+// Killed before anything reached the disk: that is lost whatever the disk does.
+TEST_F(CrashCommandTest, AClientThatIsKilledWithItsPromisesInMemoryIsFound) {
+  const ProgramResult result =
+      Crash({kSimfs, kCheck, "--", "sh", "-c", absl::StrCat("echo a >", kPrefix, "/x; echo 1; kill -9 $$")});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("The client had promised 2 bytes of output; the last line: 1"));
+}
+
+TEST_F(CrashCommandTest, AClientWhoseChildWorksIsToldSo) {
+  const ProgramResult result = Crash(
+      {kSimfs, kCheck, "--", "sh", "-c", absl::StrCat("test -d ", kPrefix, "/.; (echo a >", kPrefix, "/x); echo")});
+  EXPECT_EQ(result.status, 2) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("the client wrote nothing below /aiolab-test-data, so there is nothing to lose; "
+                                    "what children of a fork write to their copies is not looked at"));
+}
+
 TEST_F(CrashCommandTest, TheDeviceNodeIsLookedAtToo) {
   const ProgramResult synced = CrashClient({kDeviceCheck, "--images=24", "--export-log=writes"}, "sync", "dev0");
   EXPECT_EQ(synced.status, 0) << synced.err;
