@@ -96,8 +96,9 @@ to whomever: the checker finds it in the file {acked}, and should ask no more.
 A program that holds its output back (stdio does, into a file) promises late:
 let it flush, or run it by `stdbuf -oL`.
 
-The files are those of PROGRAM's first process that uses them; a warning says
-if others do. They include dev0, a disk without a file system, which loses its
+Every process of PROGRAM has files of its own, a child of fork() a copy: those
+of the process with the longest log are looked at, and a warning says if there
+are others. They include dev0, a disk without a file system, which loses its
 power together with the other: where PROGRAM used it, {dir} has it as a file.
 
 With --fault the disk may do worse than lose: device[op=flush]=always:lost is

@@ -82,7 +82,7 @@ void KeepFilesInChild(Lab& mine) {
   mine.replay = nullptr;
   mine.trace_text.clear();
   mine.trace.reset();
-  ForgetWriteRecording();
+  WriteRecordingInChild();
   mine.real_start_ns = HostMonotonicNs();
 }
 
@@ -117,6 +117,7 @@ void SettleForFork() {
   Lab* const mine = lab.load();
   if (mine != nullptr && run->simfs != nullptr && OwnsMemory() && !Machine::InsideModel()) {
     mine->machine->Settle();
+    WriteRecordingBeforeFork();
   }
 }
 

@@ -187,12 +187,17 @@ TEST_F(CrashCommandTest, AClientThatIsKilledWithItsPromisesInMemoryIsFound) {
   EXPECT_THAT(result.err, HasSubstr("The client had promised 2 bytes of output; the last line: 1"));
 }
 
-TEST_F(CrashCommandTest, AClientWhoseChildWorksIsToldSo) {
-  const ProgramResult result = Crash(
-      {kSimfs, kCheck, "--", "sh", "-c", absl::StrCat("test -d ", kPrefix, "/.; (echo a >", kPrefix, "/x); echo")});
-  EXPECT_EQ(result.status, 2) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("the client wrote nothing below /aiolab-test-data, so there is nothing to lose; "
-                                    "what children of a fork write to their copies is not looked at"));
+// Its disk begins as its parent's was at the fork.
+TEST_F(CrashCommandTest, AChildThatDoesTheWorkIsLookedAt) {
+  const ProgramResult synced = CrashClient({kCheck, "--images=24"}, "child");
+  EXPECT_EQ(synced.status, 0) << synced.err;
+  EXPECT_THAT(synced.err,
+              AllOf(HasSubstr("2 processes wrote to files below /aiolab-test-data, each to files of its own; "
+                              "only those of process 2 are looked at"),
+                    HasSubstr("24 distinct images at ")));
+  const ProgramResult lost = CrashClient({kCheck, "--images=24"}, "child-nosync");
+  EXPECT_EQ(lost.status, 1) << lost.err;
+  EXPECT_THAT(lost.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/log after they were written"));
 }
 
 TEST_F(CrashCommandTest, TheDeviceNodeIsLookedAtToo) {
