@@ -59,19 +59,21 @@ absl::Status SetDemo(const std::string& value, CrashCommandOptions& options, std
                             "There are wal and rename-before-fsync"));
 }
 
+absl::Status SetPath(absl::string_view flag, const std::string& value, absl::string_view what, std::string* path) {
+  *path = value;
+  return value.empty() ? Wrong(flag, value, absl::StrCat("it has to be the name of a ", what)) : absl::OkStatus();
+}
+
 absl::Status SetExportFiles(const std::string& value, CrashCommandOptions& options, std::string&) {
-  options.export_files = value;
-  return value.empty() ? Wrong("export-files", value, "it has to be the name of a new directory") : absl::OkStatus();
+  return SetPath("export-files", value, "new directory", &options.export_files);
 }
 
 absl::Status SetExportImage(const std::string& value, CrashCommandOptions& options, std::string&) {
-  options.export_image = value;
-  return value.empty() ? Wrong("export-image", value, "it has to be the name of a file") : absl::OkStatus();
+  return SetPath("export-image", value, "file", &options.export_image);
 }
 
 absl::Status SetExportLog(const std::string& value, CrashCommandOptions& options, std::string&) {
-  options.export_log = value;
-  return value.empty() ? Wrong("export-log", value, "it has to be the name of a file") : absl::OkStatus();
+  return SetPath("export-log", value, "file", &options.export_log);
 }
 
 struct CrashFlag {

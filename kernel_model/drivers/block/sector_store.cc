@@ -52,7 +52,7 @@ void SectorStore::CopyFrom(const SectorStore& other, sector_t first, uint64_t se
   chunks_.reserve(other.chunks_.size());
   // tidy: allow hash-order: each goes to its own place
   for (const auto& [index, chunk] : other.chunks_) {
-    if (index < begin || index - begin >= sectors / kSectorsPerChunk) continue;
+    if (index < begin || index - begin > (sectors - 1) / kSectorsPerChunk) continue;
     chunks_.emplace(index - begin, std::make_unique<Chunk>(*chunk));
   }
 }

@@ -110,8 +110,10 @@ void SimDisk::Store(const request& rq, sector_t first, const RequestFault& fault
     staging_.resize(std::min<uint64_t>(staging_.size(), fault.n - std::min(fault.n, before_bytes)));
   }
   const uint64_t sectors = staging_.size() >> SECTOR_SHIFT;
-  const sector_t right = fault.kind == FaultKind::kMisdirected ? first : first + sectors;
-  if (right < end) Observe({.kind = DiskObserver::Kind::kWrite, .sector = right, .sectors = end - right, .lost = true});
+  const sector_t missing = fault.kind == FaultKind::kMisdirected ? first : first + sectors;
+  if (missing < end) {
+    Observe({.kind = DiskObserver::Kind::kWrite, .sector = missing, .sectors = end - missing, .lost = true});
+  }
   if (sectors == 0) return;
   first = Misdirected(fault, first, sectors);
   bit_rot_.erase(

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
@@ -294,6 +295,15 @@ TEST_F(CrashCommandTest, ACheckerThatDoesNotEndRefusesTheFiles) {
   EXPECT_THAT(result.err, HasSubstr("FOUND: a power cut that breaks it: the checker had not ended after 1 s"));
   const ProgramResult reads = CrashClient({"--check=cat; : {dir}", "--check-timeout=20", "--images=2"}, "sync");
   EXPECT_EQ(reads.status, 0) << reads.err;
+}
+
+TEST_F(CrashCommandTest, WhatACheckerLeavesBehindGoesWithIt) {
+  const ProgramResult result =
+      CrashClient({absl::StrCat("--check=sleep 1000 & echo $! >", Path("pid"), "; : {dir}"), "--images=1"}, "sync");
+  EXPECT_EQ(result.status, 0) << result.err;
+  // Who adopts it may not have buried it yet.
+  const std::string pid(absl::StripAsciiWhitespace(ReadFile(Path("pid")).value()));
+  EXPECT_THAT(ReadFile(absl::StrCat("/proc/", pid, "/stat")).value_or(") Z "), HasSubstr(") Z "));
 }
 
 TEST_F(CrashCommandTest, ACheckerThatASignalEndsRefusesTheFiles) {

@@ -213,22 +213,28 @@ TEST(CrashesTest, AnFsyncOfAFileDoesNotCoverTheDeviceBesideIt) {
             HasSubstr("the data of /data/dev0 (4096 of 4194304 bytes): no fsync or fdatasync of /data/dev0 after")));
 }
 
-// Method: direct writes, which the file system's own bookkeeping of what is not durable knows nothing of.
+// Method: a direct write, and a buffered one that sync() has given to the device; as the kernel's, it flushes no
+// device's cache. The file system's own bookkeeping of what is not durable knows nothing of either.
 TEST(CrashesTest, WhatOnlyTheDisksCacheHasIsNamedByItsDisk) {
-  const Crashes crashes([](ScenarioRun& run) {
-    alignas(4096) char block[4096] = {'a'};
-    const int device = Open(run.kernel(), kDevice, O_WRONLY | O_DIRECT);
-    EXPECT_EQ(run.kernel().pwrite64(device, block, sizeof(block), 8192), 4096);
-    run.Acknowledge();
-  });
+  const auto writes_with = [](int flags) {
+    return [flags](ScenarioRun& run) {
+      alignas(4096) char block[4096] = {'a'};
+      const int device = Open(run.kernel(), kDevice, O_WRONLY | flags);
+      EXPECT_EQ(run.kernel().pwrite64(device, block, sizeof(block), 8192), 4096);
+      EXPECT_EQ(run.kernel().sync(), 0);
+      run.Acknowledge();
+    };
+  };
   const CrashCheck is_there = [](Syscalls& kernel, uint64_t acknowledged) {
     return acknowledged == 0 || Contents(kernel, kDevice)[8192] == 'a' ? AssertionSuccess()
                                                                        : AssertionFailure() << "it is gone";
   };
-  EXPECT_THAT(
-      Explanation(crashes, is_there),
-      AllOf(HasSubstr("a write of 4096 bytes to /data/dev0 at offset 8192: "),
-            HasSubstr("not durable by then: what the disk had in its cache: no fsync or fdatasync came after")));
+  for (const int flags : {0, O_DIRECT}) {
+    EXPECT_THAT(
+        Explanation(Crashes(writes_with(flags)), is_there),
+        AllOf(HasSubstr("a write of 4096 bytes to /data/dev0 at offset 8192: "),
+              HasSubstr("not durable by then: what the disk had in its cache: no fsync or fdatasync came after")));
+  }
 }
 
 TEST(CrashesTest, AFlushThatTheDiskOnlySaysItDidIsFoundAndNamed) {
