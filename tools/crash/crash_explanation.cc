@@ -237,6 +237,11 @@ std::string MissingSync(const simfs::Undurable& one, const std::string& path, co
     case simfs::Undurable::kGone:
       return absl::StrCat("the removal of ", path, in_image, ": no fsync of its directory ",
                           path.substr(0, path.rfind('/')), " after it");
+    case simfs::Undurable::kFailed:
+      return absl::StrCat("data of ", path,
+                          ": writing them back failed, and no later fsync tries it again, only a new write does");
+    case simfs::Undurable::kStopped:
+      return "what was changed since a write to the journal failed: the file system commits nothing any more";
   }
   return "";
 }

@@ -248,6 +248,31 @@ TEST(CrashesTest, AFlushThatTheDiskOnlySaysItDidIsFoundAndNamed) {
                     HasSubstr(", a flush, which it said was done")));
 }
 
+// After "Can Applications Recover from fsync Failures?": the second fsync writes nothing, and says that all is well.
+TEST(CrashesTest, AnFsyncThatIsTriedAgainIsFoundAndTheFailureIsNamed) {
+  const auto retries = Appends([](Syscalls& kernel, int fd) { return kernel.fsync(fd) == 0 ? 0 : kernel.fsync(fd); });
+  const Crashes crashes([&](ScenarioRun& run) {
+    const ScopedFault fails_once(run.machine(), "fsync=nth(1):eio(model=ext4-ordered)");
+    retries(run);
+  });
+  EXPECT_THAT(Explanation(crashes, HasTheRecords),
+              AllOf(HasSubstr("record 0 is missing"), HasSubstr("data of /data/log: writing them back failed, and no "
+                                                                "later fsync tries it again, only a new write does")));
+}
+
+TEST(CrashesTest, AJournalThatFailsIsNamed) {
+  const Crashes crashes([](ScenarioRun& run) {
+    const ScopedFault fails(run.machine(), "device[op=write]=nth(2):eio");  // the first is the file's data
+    const int fd = Open(run.kernel(), kLog, O_WRONLY);
+    Write(run.kernel(), fd, RecordNumber(0));
+    EXPECT_EQ(run.kernel().fsync(fd), -EIO);
+    run.Acknowledge();
+  });
+  EXPECT_THAT(Explanation(crashes, HasTheRecords),
+              HasSubstr("not durable by then: what was changed since a write to the journal failed: the file system "
+                        "commits nothing any more"));
+}
+
 TEST(CrashesTest, ACheckThatIsWrongFailsWithoutALoss) {
   const Crashes crashes(WritesOverItsLog);
   EXPECT_THAT(Explanation(crashes, [](Syscalls&, uint64_t) { return AssertionFailure(); }),
