@@ -252,6 +252,7 @@ void SimDisk::ForgetRequests(DropBio drop) {
 }
 
 void SimDisk::PowerCut(DropBio drop, uint32_t tear_bytes) {
+  if (observer_ != nullptr) observer_->OnPowerCut();
   // What was in flight may have arrived, in whole, in part or not at all: as if it had been cached a moment ago.
   for (list_head* entry = in_flight_.next; entry != &in_flight_; entry = entry->next) {
     const request& rq = *list_entry(entry, request, queuelist);

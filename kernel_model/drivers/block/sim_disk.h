@@ -51,6 +51,8 @@ class DiskObserver {
   virtual ~DiskObserver() = default;
   // A request that succeeded. `entry.bytes` is valid during the call.
   virtual void OnRequest(const Entry& entry) = 0;
+  // A disk is about to lose its power: what it keeps, no entry tells.
+  virtual void OnPowerCut() {}
 
  private:
   friend class SimDisk;

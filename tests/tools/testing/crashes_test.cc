@@ -273,6 +273,25 @@ TEST(CrashesTest, AJournalThatFailsIsNamed) {
                         "commits nothing any more"));
 }
 
+// What the disk kept of that is in no log, so no promise that was made after it can be held against an image.
+TEST(CrashesTest, AScenarioThatCutsThePowerIsLookedAtUpToThere) {
+  const auto syncs = Appends([](Syscalls& kernel, int fd) { return kernel.fdatasync(fd); });
+  const Crashes crashes([&](ScenarioRun& run) {
+    syncs(run);
+    run.machine().PowerCut();
+    ASSERT_TRUE(run.machine().Reboot().ok());
+    const int fd = Open(run.kernel(), kLog, O_WRONLY);
+    Write(run.kernel(), fd, RecordNumber(4), 4000);
+    run.Acknowledge();
+  });
+  uint64_t promised = 0;
+  EXPECT_THAT(crashes, SurvivesEveryCrash([&](Syscalls& kernel, uint64_t acknowledged) {
+                promised = std::max(promised, acknowledged);
+                return HasTheRecords(kernel, acknowledged);
+              }));
+  EXPECT_EQ(promised, 4u);
+}
+
 TEST(CrashesTest, ACheckThatIsWrongFailsWithoutALoss) {
   const Crashes crashes(WritesOverItsLog);
   EXPECT_THAT(Explanation(crashes, [](Syscalls&, uint64_t) { return AssertionFailure(); }),
