@@ -72,7 +72,7 @@ class BlockNames {
     for (const uint64_t area : super_.checkpoint_block) {
       if (block >= area && block < area + super_.checkpoint_blocks) return "a checkpoint of the metadata";
     }
-    return absl::StrCat("a file that is gone, sector ", sector);
+    return absl::StrCat("a file that no metadata on the disk name, sector ", sector);
   }
   std::string DeviceName() const { return absl::StrCat(prefix_, "/", kDeviceNode); }
 

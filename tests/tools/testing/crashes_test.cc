@@ -218,7 +218,7 @@ TEST(CrashesTest, AnFsyncOfAFileDoesNotCoverTheDeviceBesideIt) {
 TEST(CrashesTest, WhatOnlyTheDisksCacheHasIsNamedByItsDisk) {
   const auto writes_with = [](int flags) {
     return [flags](ScenarioRun& run) {
-      alignas(4096) char block[4096] = {'a'};
+      alignas(4096) static char block[4096] = {'a'};  // on its fake stack AddressSanitizer aligns less
       const int device = Open(run.kernel(), kDevice, O_WRONLY | flags);
       EXPECT_EQ(run.kernel().pwrite64(device, block, sizeof(block), 8192), 4096);
       EXPECT_EQ(run.kernel().sync(), 0);
