@@ -275,12 +275,12 @@ Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t d
   }
 }
 
-long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns) {
+long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns, bool patient) {
   long ret = 0;
   const auto ready = [&] { return (ret = call(0)) != 0; };
-  const int64_t impatient_ns = options_.patient_with_host ? HostMonotonicNs() + kSettleNs : 0;
+  const int64_t impatient_ns = patient ? HostMonotonicNs() + kSettleNs : 0;
   for (;;) {
-    const bool patient = impatient_ns != 0 && HostMonotonicNs() < impatient_ns;
+    patient = patient && HostMonotonicNs() < impatient_ns;
     const std::atomic<bool>* sigpending = nullptr;
     bool alone = false;
     {

@@ -82,9 +82,6 @@ struct MachineOptions {
   // When a client that waits with nothing in the model due is a case for on_stuck.
   Executor::Patience patience_alone = Executor::Options().alone;
   Executor::Patience patience_with_threads = {};
-  // A client that waits for the host gets a second of the host's time before anything happens that is more than a
-  // second of the model's ahead: what the host does in a moment is no reason to write everything back.
-  bool patient_with_host = false;
   std::vector<FaultRule> fault_rules = {};  // from ParseFaultRules()
   // File systems on disks of the machine's own, made and mounted when it boots. A bad one aborts; who wants to hear of
   // it calls MountSimfs().
@@ -169,10 +166,12 @@ class Machine {
   // there until it does. `call(timeout_ns)` makes the call of the host that the client waits in: 0 is a look, negative
   // means no limit. It returns 0 if the time ran out, otherwise what the client is to get. Virtual time follows the
   // sleep; with other threads of the client about, which may give the model work and then sleep where nobody sees it,
-  // the thread looks up from the sleep every now and then.
+  // the thread looks up from the sleep every now and then. `patient`: the host gets a second of its own time before
+  // anything happens that is more than a second of the model's ahead. What the host does in a moment is no reason for
+  // the model to write everything back.
   //
   // Returns what `call` did, 0 if the deadline has passed, or -EINTR after InterruptCurrent().
-  long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns);
+  long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns, bool patient = false);
   // Time has passed on the host while the thread slept there: virtual time follows.
   void AdvanceTo(int64_t when_ns);
 
