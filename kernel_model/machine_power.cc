@@ -64,8 +64,10 @@ absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   mkfs_options.label = options.path;
   SimfsMount mount = {options, &AddDisk(*disk), options.device_node ? &AddDisk(*disk) : nullptr};
   mount.disk->set_observer(options.observer);
+  if (mount.device != nullptr) mount.device->set_observer(options.observer, /*number=*/1);
   if (options.contents != nullptr) {
-    mount.disk->Load(*options.contents);
+    mount.disk->Load(*options.contents, 0);
+    if (mount.device != nullptr) mount.device->Load(*options.contents, DiskObserver::kSectorsPerDisk);
     mount.options.contents = nullptr;  // theirs to keep only until now
   } else {
     Entry entry(*this, nullptr, /*cost_ns=*/0);
@@ -97,7 +99,7 @@ absl::Status Machine::MountOne(const SimfsMount& mount) {
       device.limits = LimitsOf(*mount.device);
       device.physical_block_size = mount.device->parameters().physical_block_size;
       device.rdev = makedev(kBlockMajor, static_cast<unsigned>(disks_.size()));
-      simfs::AddNode(*sb, "dev0", MakeBlockDevice(*sb, *mount.device, device));
+      simfs::AddNode(*sb, kDeviceNode, MakeBlockDevice(*sb, *mount.device, device));
     }
   }
   return Mount(mount.options.path, std::move(sb));

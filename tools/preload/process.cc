@@ -82,7 +82,7 @@ void KeepFilesInChild(Lab& mine) {
   mine.replay = nullptr;
   mine.trace_text.clear();
   mine.trace.reset();
-  ForgetWriteRecording();
+  WriteRecordingInChild();
   mine.real_start_ns = HostMonotonicNs();
 }
 
@@ -111,11 +111,15 @@ void BecomeChild() {
   owner_pid->store(RawSyscall(__NR_getpid));
 }
 
-// A child's copy of the disk has nothing under way.
+// A child's copy of the disk has nothing under way. Everything is written back as well, or the model would do that
+// while the parent waits for the child, and how far it comes is the host's business: the run would not repeat. But a
+// run that looks for a missing fsync must not have one made here.
 void SettleForFork() {
   Lab* const mine = lab.load();
   if (mine != nullptr && run->simfs != nullptr && OwnsMemory() && !Machine::InsideModel()) {
-    SettleSimfs(*mine->machine);
+    if (!run->config.record_writes) return SettleSimfs(*mine->machine);
+    mine->machine->Settle();
+    WriteRecordingBeforeFork();
   }
 }
 

@@ -87,13 +87,15 @@ int mount(block_device& bdev, const MountOptions& options, std::unique_ptr<super
 // What a client sees and the device was not given yet, or not in a way that counts: a power cut takes it back.
 struct Undurable {
   enum What {
-    kData,  // bytes in the page cache
-    kSize,  // the size, or where the data lie: no commit has it
-    kName,  // no commit has it
-    kGone,  // the name was removed, and no commit has that
+    kData,     // bytes in the page cache
+    kSize,     // the size, or where the data lie: no commit has it
+    kName,     // no commit has it
+    kGone,     // the name was removed, and no commit has that
+    kFailed,   // writing back its data failed once, and is not tried again: what was not rewritten since is lost
+    kStopped,  // a commit failed, so none follows
   };
   What what;
-  std::string path;  // "/a/b", from the file system's root
+  std::string path;  // "/a/b", from the file system's root; of kStopped: ""
   uint64_t bytes;    // of kData
   uint64_t size;     // of the file, as the client sees it
 };
