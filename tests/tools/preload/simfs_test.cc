@@ -303,7 +303,8 @@ TEST_F(SimfsTest, ARulesTimeAndItsHitsCountFromWhereTheClientBegins) {
 TEST_F(SimfsTest, ARuleIsForTheClientAndNotForTheExportOfItsFiles) {
   ASSERT_EQ(mkdir((directory_ + "/from").c_str(), 0755), 0);
   ASSERT_TRUE(CreateFile(directory_ + "/from/file", std::string(100'000, 'x')).ok());
-  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=from,to=to"), "--fault=device[op=read]=always:eio"}, {"test", "-d", kPrefix});
+  const AiolabRun run =
+      Run({absl::StrCat(Flag(), ":from=from,to=to"), "--fault=device[op=read]=always:eio"}, {"test", "-d", kPrefix});
   EXPECT_EQ(run.result.status, 0) << run.result.err;
   EXPECT_EQ(ReadFile(directory_ + "/to/file").value_or("missing").size(), 100'000);
 }
