@@ -71,9 +71,12 @@ struct MachineOptions {
   std::function<bool()> other_threads = nullptr;
   // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
   std::function<int64_t()> on_alarm = nullptr;
-  // A fault rule has cut the power, and the disks hold what is left. Null: every call returns -EIO from then on, as
-  // after PowerCut(). Must not return if host_files.
-  std::function<void()> on_power_cut = nullptr;
+  // A fault rule has cut the power, and the disks hold what is left; `reboots` if it is one with `reboot`. Null: every
+  // call returns -EIO from then on, as after PowerCut(). Must not return if host_files.
+  std::function<void(absl::string_view rule, bool reboots)> on_power_cut = nullptr;
+  // The machine could not boot after a fault rule's `reboot`: what Reboot() said. Called inside the model. If it
+  // returns, the power stays off. Default: print why and abort.
+  std::function<void(const absl::Status& why)> on_boot_failure = nullptr;
   // When a client that waits with nothing in the model due is a case for on_stuck.
   Executor::Patience patience_alone = Executor::Options().alone;
   Executor::Patience patience_with_threads = {};
@@ -221,6 +224,9 @@ class Machine {
   bool power_is_off() const { return kernel_.power_off; }
   // Boots again, after a PowerCut() if there was none: no file is open, no context is there, /tmp is empty, and what
   // MountSimfs() mounted is recovered. An error says which file system could not be. Requires: no thread is in a call.
+  //
+  // After a fault rule's `reboot` nobody needs to call it: the next system call does so, once those have ended that
+  // were under way when the power went.
   absl::Status Reboot();
 
   // Fault rules that come and go while the machine runs; see FaultEngine. None of these takes virtual time. Requires:
@@ -253,12 +259,23 @@ class Machine {
   struct PowerCutEvent : Executor::Event {
     Machine* machine = nullptr;
     uint32_t tear_bytes = 0;
+    bool reboots = false;
+    std::string rule;
   };
-  void LosePower(uint32_t tear_bytes = 0);
-  void LosePowerNext(uint32_t tear_bytes);
+  void LosePower(const PowerCutEvent& cut);
+  void LosePowerNext(const Fault& fault);
   void MakeNamespace();
   void DropKernelState();
-  absl::Status MountOne(const SimfsMount& mount);
+  // Where these say "inside", the caller is, as a client.
+  absl::Status RebootInside();
+  absl::Status MountInside(absl::string_view path, std::unique_ptr<super_block> sb);
+  absl::Status MountSimfsInside(const SimfsMount& mount);
+  // `task` is about to begin a system call, and a rule has rebooted the machine: sleeps until it is the one to boot, or
+  // the machine has booted. Requires: the baton.
+  void AwaitBoot(task_struct& task);
+  // Inside.
+  void BootAgain();
+  void WakeEveryone();
   task_struct* FindThisTask();
   enum class WaitResult {
     kReady,     // ready() is true
@@ -287,6 +304,9 @@ class Machine {
   std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
   PowerCutEvent power_cut_;
+  int entries_now_ = 0;                                // calls that are under way
+  bool reboot_due_ = false;                            // the power went by a rule's `reboot`, and nobody has booted yet
+  bool booting_ = false;                               // somebody does
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
   char* fork_canary_;                        // a page that the kernel clears in a child: non-zero in the parent

@@ -69,6 +69,7 @@ enum class FaultKind : uint8_t {
 using FaultKinds = uint32_t;  // a set of them
 constexpr FaultKinds FaultKindBit(FaultKind kind) { return FaultKinds{1} << static_cast<int>(kind); }
 inline constexpr FaultKinds kAllFaultKinds = ~FaultKinds{0};
+constexpr bool CutsPower(FaultKind kind) { return kind == FaultKind::kPowerCut || kind == FaultKind::kReboot; }
 
 enum class FaultClass : uint8_t {
   kBenign,   // a correct client survives it without anyone noticing
@@ -130,8 +131,8 @@ struct FaultDelay {
 struct FaultWhat {
   FaultKind kind = FaultKind::kNone;
   int error = 0;  // of kErrno
-  // Of kShort, 0: the Chooser says; of kMisdirected, how far; of kPowerCut, what a cut leaves whole, 0: the disk says.
-  // Bytes.
+  // Of kShort, 0: the Chooser says; of kMisdirected, how far; of kPowerCut and kReboot, what the cut leaves whole, 0:
+  // the disk says. Bytes.
   uint64_t n = 0;
   FaultDelay delay;      // of kDelay and kSpike
   std::string tag;       // of kHold and kRelease

@@ -32,6 +32,7 @@
 namespace aiolab {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -343,6 +344,28 @@ Scenario PowerGoes(const std::string& rule) {
     const int fd = static_cast<int>(b.kernel_.openat(AT_FDCWD, "/disk/dev0", O_RDONLY, 0));
     EXPECT_EQ(b.kernel_.pread64(fd, &byte, 1, kBlock), 1);
     EXPECT_EQ(byte, 'b');
+  };
+}
+
+// `ends_with`: a call that is under way, or the first of the next boot.
+Scenario Reboots(const std::string& rule, int ends_with) {
+  return [=](Bench& b) {
+    RawDisk disk(b);
+    EXPECT_EQ(disk.Fsync(), 0);
+    ScopedFault f(b.machine_, rule);
+    iocb write = disk.AioWrite();
+    EXPECT_EQ(b.Submit(write), 1);
+    io_event event;
+    EXPECT_EQ(b.kernel_.io_getevents(b.ctx_, 1, 1, &event, nullptr), -ends_with);
+    EXPECT_EQ(disk.Fsync(), -EBADF);
+    EXPECT_FALSE(b.machine_.power_is_off());
+    EXPECT_EQ(SubmitRead(b), -EINVAL);
+    EXPECT_THAT(b.Trace(), ContainsRegex("power_cut.*(\n.*)*boot"));
+    char byte = 0;
+    const int fd = static_cast<int>(b.kernel_.openat(AT_FDCWD, "/disk/dev0", O_RDONLY, 0));
+    EXPECT_EQ(b.kernel_.pread64(fd, &byte, 1, kBlock), 1);
+    EXPECT_EQ(byte, 'b');
+    EXPECT_EQ(f.hits(), 1);
   };
 }
 
@@ -781,6 +804,15 @@ std::map<std::string, Scenario> MakeScenarios() {
     EXPECT_EQ(b.kernel_.fsync(b.fd_), -EIO);
     EXPECT_EQ(SubmitRead(b), -EIO);
     EXPECT_TRUE(b.machine_.power_is_off());
+  };
+  s["device/reboot"] = Reboots("device=at(step 41):reboot(tear=512)", EINVAL);
+  s["complete/reboot"] = Reboots("complete=nth(1):reboot", EIO);
+  s["fsync/reboot"] = [](Bench& b) {
+    ScopedFault f(b.machine_, "fsync=nth(1):reboot");
+    EXPECT_EQ(b.kernel_.fsync(b.fd_), -EIO);
+    EXPECT_EQ(b.kernel_.fsync(b.fd_), -EBADF);
+    EXPECT_EQ(SubmitRead(b), -EINVAL);
+    EXPECT_FALSE(b.machine_.power_is_off());
   };
 
   s["fsync/eio"] = FsyncFails("eio", EIO);

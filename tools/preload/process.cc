@@ -212,7 +212,7 @@ Lab* NewLab(bool setup) {
   options.model_files_too = run->simfs != nullptr;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
-  options.on_power_cut = [mine] {
+  options.on_power_cut = [mine](absl::string_view, bool) {
     NoteSeveralThreads(*mine);
     WriteReport();
     ExitNow(kPowerCutExitStatus);
