@@ -45,6 +45,8 @@ struct SimfsOptions {
   bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
   // What is on the disk; it is copied. Null: an empty file system is made.
   const SectorStore* contents = nullptr;
+  // What SavedDisks() said where this file system was before, instead of `contents`; it is not kept. Null: it is new.
+  const std::string* saved_disks = nullptr;
   // Sees everything that reaches the disk, mkfs included. Must outlive the machine. Null: none.
   DiskObserver* observer = nullptr;
 };
@@ -213,6 +215,8 @@ class Machine {
   absl::Status MountSimfs(const SimfsOptions& options);
   // The disk below a MountSimfs(), by path; null if there is none.
   SimDisk* DiskOf(absl::string_view path);
+  // The disks below a MountSimfs(), by path, as they are without power. Requires: there is one.
+  std::string SavedDisks(absl::string_view path) const;
 
   // The power goes: of each disk survives what SimDisk::PowerCut() says, of the kernel nothing. Every call returns -EIO
   // from now on until Reboot(), those that sleep now, too; fds are dead. From a client's thread, outside of calls.

@@ -54,6 +54,16 @@ SimDisk* Machine::DiskOf(absl::string_view path) {
   return nullptr;
 }
 
+std::string Machine::SavedDisks(absl::string_view path) const {
+  std::string saved;
+  for (const SimfsMount& mount : simfs_mounts_) {
+    if (mount.options.path != path) continue;
+    mount.disk->Save(&saved);
+    if (mount.device != nullptr) mount.device->Save(&saved);
+  }
+  return saved;
+}
+
 absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   const absl::StatusOr<SimDiskParameters> disk = ParseSimDisk(options.disk);
   if (!disk.ok()) return disk.status();
@@ -68,7 +78,13 @@ absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   SimfsMount mount = {options, &AddDisk(*disk), options.device_node ? &AddDisk(*disk) : nullptr};
   mount.disk->set_observer(options.observer);
   Entry entry(*this, nullptr, /*cost_ns=*/0);
-  if (options.contents != nullptr) {
+  if (options.saved_disks != nullptr) {
+    absl::string_view saved = *options.saved_disks;
+    if (!mount.disk->Restore(&saved) || (mount.device != nullptr && !mount.device->Restore(&saved))) {
+      return absl::InvalidArgumentError(absl::StrCat("the saved disks of ", options.path, " are not whole"));
+    }
+    mount.options.saved_disks = nullptr;
+  } else if (options.contents != nullptr) {
     mount.disk->Load(*options.contents);
     mount.options.contents = nullptr;  // theirs to keep only until now
   } else {

@@ -456,15 +456,6 @@ Fault FaultEngine::Ask(FaultSite site, FaultKinds kinds, const FaultPoint& point
   return fault;
 }
 
-int64_t FaultEngine::DrawDelayNs(const FaultDelay& delay, absl::string_view site) {
-  if (delay.distribution == FaultDelay::Distribution::kFixed) return delay.first_ns;
-  const int64_t quantile = chooser_.Choose(Choice::kLatency, kQuantiles, site);
-  if (delay.distribution == FaultDelay::Distribution::kUniform) {
-    return delay.first_ns + (delay.last_ns - delay.first_ns) / (kQuantiles - 1) * quantile;
-  }
-  return delay.first_ns / 1000 * kExponential[quantile] + delay.first_ns % 1000 * kExponential[quantile] / 1000;
-}
-
 FaultRuleCounts FaultEngine::CountsOf(const Installed& rule) {
   FaultRuleCounts counts = {.text = rule.rule.text,
                             .occasions = rule.occasions + rule.matched,
@@ -495,6 +486,15 @@ std::vector<FaultRuleCounts> FaultEngine::AllCounts() const {
   std::vector<FaultRuleCounts> all;
   for (const auto& installed : rules_) all.push_back(CountsOf(*installed));
   return all;
+}
+
+void FaultEngine::ReplaceProgress(absl::FunctionRef<FaultProgress(const FaultProgress& now)> replacement) {
+  slots_->TellNoted();
+  for (const auto& r : rules_) {
+    auto counts = std::tie(r->step, r->over, r->matched, r->fired, r->burst_left, r->occasions, r->hits, r->first_ns,
+                           r->last_ns, r->near_misses, r->spike_until_ns);
+    counts = replacement(counts);
+  }
 }
 
 }  // namespace aiolab

@@ -13,8 +13,10 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "kernel_model/sim/chooser.h"
 
@@ -183,6 +185,10 @@ struct FaultRuleCounts {
   std::string unfired_because = {};
 };
 
+// How far a rule has come: enough to go on with it elsewhere, and of no meaning otherwise.
+using FaultProgress =
+    std::tuple<size_t, bool, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint64_t, int64_t>;
+
 // Thread-compatible: the model asks one question at a time.
 class FaultEngine {
  public:
@@ -202,6 +208,11 @@ class FaultEngine {
   // Of all rules that are there, in the order of Add().
   std::vector<FaultRuleCounts> AllCounts() const;
 
+  // Of all rules, in the order of Add(); and goes on from there, in an engine with the same rules: on another machine,
+  // which is this one after a boot. A sector that went bad at `complete` was one of a file that was open before.
+  std::vector<FaultProgress> Progress();
+  void GoOnFrom(const std::vector<FaultProgress>& progress);
+
   // An occasion at `site`: every rule about it counts it, and the first whose turn it is strikes. Only rules of `kinds`
   // take part. `step` is the trace's.
   Fault Ask(FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns, uint64_t step);
@@ -214,6 +225,7 @@ class FaultEngine {
   struct Slot;
   struct Slots;
   static FaultRuleCounts CountsOf(const Installed& rule);
+  void ReplaceProgress(absl::FunctionRef<FaultProgress(const FaultProgress& now)> replacement);
   void Reindex();
   bool AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
                uint64_t trace_step, Fault* fault);

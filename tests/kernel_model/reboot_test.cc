@@ -22,6 +22,7 @@
 namespace aiolab {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -233,6 +234,38 @@ TEST_F(RebootTest, APowerThatGoesDuringARecoveryComesBack) {
   EXPECT_GE(Open(kLog), 0);
   EXPECT_EQ(f.hits(), 4);
   EXPECT_EQ(boot_failure_, "");
+}
+
+// The disks of a machine without power, on another machine: files are there, and a sector that went bad is bad still.
+TEST_F(RebootTest, ItsDisksGoOnInAnotherMachine) {
+  Boot(/*seed=*/1);
+  const int fd = Open(kLog);
+  const int device = Open("/data/dev0", O_RDWR);
+  std::string block(4096, 'b');
+  EXPECT_EQ(kernel_->pwrite64(fd, "kept", 4, 0), 4);
+  EXPECT_EQ(kernel_->pwrite64(device, block.data(), block.size(), 8192), 4096);
+  EXPECT_EQ(kernel_->fsync(fd), 0);
+  EXPECT_EQ(kernel_->fsync(device), 0);
+  machine_->DiskOf("/data")->AddBadSectors({.first = 8000, .count = 1});
+  machine_->PowerCut();
+  const std::string saved = machine_->SavedDisks("/data");
+
+  SeededChooser chooser(2);
+  Machine other({.chooser = &chooser, .simfs = {{.disk = "nvme,size=4M", .saved_disks = &saved}}});
+  EmulatedSyscalls kernel(other);
+  char kept[5] = {};
+  EXPECT_EQ(kernel.pread64(static_cast<int>(kernel.openat(AT_FDCWD, kLog, O_RDONLY, 0)), kept, 5, 0), 4);
+  EXPECT_STREQ(kept, "kept");
+  std::string found(4096, 0);
+  const auto other_device = static_cast<int>(kernel.openat(AT_FDCWD, "/data/dev0", O_RDONLY, 0));
+  EXPECT_EQ(kernel.pread64(other_device, found.data(), found.size(), 8192), 4096);
+  EXPECT_EQ(found, block);
+  EXPECT_THAT(other.DiskOf("/data")->bad_sectors(), ElementsAre(SimDisk::BadSectors{.first = 8000, .count = 1}));
+
+  Machine third({.chooser = &chooser});
+  const std::string half = saved.substr(0, saved.size() / 2);
+  EXPECT_EQ(third.MountSimfs({.disk = "nvme,size=4M", .saved_disks = &half}).message(),
+            "the saved disks of /data are not whole");
 }
 
 // What Machine::Reboot() does is not undone by the next call.

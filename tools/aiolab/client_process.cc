@@ -8,6 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tools/aiolab/files.h"
@@ -105,19 +108,51 @@ bool SendTo(const std::string& path, int fd) {
   return file >= 0 && dup2(file, fd) >= 0;
 }
 
+// `ancestor` and all that it and its children have started, parents before their children: none sees the others go.
+void KillFamily(pid_t ancestor) {
+  std::multimap<pid_t, pid_t> children;
+  std::error_code ignored;
+  for (const std::filesystem::directory_entry& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    pid_t pid;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
+    const std::string stat = ReadFile(entry.path().string() + "/stat").value_or("");
+    // "pid (command) state parent ..."; the command may be anything.
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(absl::string_view(stat).substr(stat.rfind(')') + 1), ' ');
+    pid_t parent;
+    if (words.size() > 2 && absl::SimpleAtoi(words[2], &parent)) children.emplace(parent, pid);
+  }
+  std::vector<pid_t> family = {ancestor};
+  for (size_t i = 0; i < family.size(); ++i) {
+    const auto [begin, end] = children.equal_range(family[i]);
+    for (auto child = begin; child != end; ++child) family.push_back(child->second);
+  }
+  for (const pid_t member : family) kill(member, SIGKILL);
+}
+
 // Returns when `child` has ended, or at once if the system has no such fd.
-void LookUntilTheEnd(pid_t child, const std::function<void()>& look) {
+void LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
   constexpr int kLookIntervalMs = 500;
+  constexpr int kPowerIntervalMs = 20;
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
   if (fd < 0) return;
   pollfd end = {fd, POLLIN, 0};
-  for (int ready = 0; ready == 0 || (ready < 0 && errno == EINTR); ready = poll(&end, 1, kLookIntervalMs)) look();
+  int until_look_ms = 0;
+  const int interval_ms = setup.power_is_off == nullptr ? kLookIntervalMs : kPowerIntervalMs;
+  for (int ready = 0; ready == 0 || (ready < 0 && errno == EINTR); ready = poll(&end, 1, interval_ms)) {
+    if (setup.power_is_off != nullptr && setup.power_is_off()) KillFamily(child);
+    if (setup.look != nullptr && until_look_ms <= 0) {
+      setup.look();
+      until_look_ms = kLookIntervalMs;
+    }
+    until_look_ms -= interval_ms;
+  }
   close(fd);
-  look();
+  if (setup.look != nullptr) setup.look();
 }
 
-ProgramEnd WaitForEnd(pid_t child, const std::function<void()>& look) {
-  if (look != nullptr) LookUntilTheEnd(child, look);
+ProgramEnd WaitForEnd(pid_t child, const ProgramSetup& setup) {
+  if (setup.look != nullptr || setup.power_is_off != nullptr) LookUntilTheEnd(child, setup);
   siginfo_t info = {};
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
@@ -169,7 +204,7 @@ absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vecto
   while ((size = read(exec_error[0], &error, sizeof(error))) < 0 && errno == EINTR) {
   }
   close(exec_error[0]);
-  const ProgramEnd end = WaitForEnd(child, setup.look);
+  const ProgramEnd end = WaitForEnd(child, setup);
   if (size == static_cast<ssize_t>(sizeof(error))) return FileError(error, path, "cannot be started");
   return end;
 }

@@ -29,6 +29,9 @@ struct ProgramSetup {
   std::string out = {};
   std::string err = {};
   std::function<void()> look = nullptr;  // called about twice a second meanwhile, and once at the end
+  // Asked fifty times a second meanwhile. True: the power of the program's machine has gone, and the program is killed
+  // and everything that it has started. Null: that never happens.
+  std::function<bool()> power_is_off = nullptr;
 };
 
 // Runs the file at `path` with `argv` (argv[0] included) in
