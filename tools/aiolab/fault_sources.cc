@@ -42,9 +42,9 @@ absl::StatusOr<std::string> CollectFaultRules(const std::string& variable, const
   return all;
 }
 
-bool RulesReboot(const std::string& rules) {
+std::string RuleThatReboots(const std::string& rules) {
   const absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(rules);
-  return parsed.ok() && !FaultRuleThatReboots(*parsed).empty();
+  return parsed.ok() ? FaultRuleThatReboots(*parsed) : "";
 }
 
 absl::Status CheckRulesOnHostFiles(const std::string& rules) {

@@ -30,7 +30,7 @@ class Lines {
 bool HasReport(const RankFiles& files) { return files.has_report && files.report_error.ok(); }
 
 int Boots(const RunOutcome& outcome) {
-  const int boots = static_cast<int>(outcome.power_cuts.size()) + 1;
+  const int boots = static_cast<int>(outcome.reboots.size()) + 1;
   return std::min(boots, kBootsMax);
 }
 
@@ -174,7 +174,7 @@ void AddTrace(absl::string_view path, absl::string_view what, absl::string_view 
 }
 
 void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines) {
-  const std::string process = absl::StrCat(outcome.power_cuts.empty() ? "" : absl::StrCat("boot ", files.boot, ", "),
+  const std::string process = absl::StrCat(outcome.reboots.empty() ? "" : absl::StrCat("boot ", files.boot, ", "),
                                            "process ", files.rank, " (", files.command, ")");
   if (!files.has_report) {
     lines.Add(absl::StrCat(process, files.runs ? " still runs, so there is no report of it"
@@ -214,10 +214,10 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
 }
 
 void AddBoots(const RunOutcome& outcome, Lines& lines) {
-  for (size_t boot = 1; boot <= outcome.power_cuts.size(); ++boot) {
-    lines.Add(absl::StrCat("  boot ", boot, " ended by the fault rule ", outcome.power_cuts[boot - 1]));
+  for (size_t boot = 1; boot <= outcome.reboots.size(); ++boot) {
+    lines.Add(absl::StrCat("  boot ", boot, " ended by the fault rule ", outcome.reboots[boot - 1]));
   }
-  if (outcome.power_cuts.size() < kBootsMax) return;
+  if (outcome.reboots.size() < kBootsMax) return;
   lines.Add(absl::StrCat("  and that was the last: ", kBootsMax,
                          " boots are the most. A rule that strikes in every boot ",
                          "never lets the client end; xN behind its when says how often at most, as in always x2"));
@@ -357,7 +357,7 @@ std::string JsonReport(const RunOutcome& outcome) {
       {"ended_by_finding", EndedByFinding(outcome)},
       {"ended_by_power_cut", EndedByPowerCut(outcome)},
       {"boots", Boots(outcome)},
-      {"power_cuts", outcome.power_cuts},
+      {"reboots", outcome.reboots},
       {"refusal", outcome.refusal},
       {"config",
        {{"seed", config.seed},

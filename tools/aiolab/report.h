@@ -19,7 +19,7 @@ struct RunOutcome {
   std::string embedded_client;                    // the name of the one that runs if none is named, if it is that one
   ProgramEnd end;                                 // of the last boot
   std::vector<RankFiles> ranks;                   // of every boot, one after the other
-  std::vector<std::string> power_cuts;            // the fault rules by which boots ended, the first boot first
+  std::vector<std::string> reboots;               // the fault rules that ended boots, the first boot's first
   std::string refusal;                            // why the preload library would not let the client start, or empty
   // With RunConfig::record_writes: the client's standard output, and each rank's write log.
   std::string output;

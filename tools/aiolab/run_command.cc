@@ -199,7 +199,7 @@ absl::StatusOr<bool> RunOneBoot(const PreparedRun& run, const RunConfig& config,
     if (run.show_hints) hints.PrintNew();
     if (config.record_writes && run.show_output) shown += ShowFrom(setup.out, shown);
   };
-  if (RulesReboot(config.fault_rules)) {
+  if (!RuleThatReboots(config.fault_rules).empty()) {
     setup.power_is_off = [&config] { return ReadBootRecord(config.run_dir, /*disks=*/false).ok(); };
   }
   const absl::StatusOr<ProgramEnd> end = RunToItsEnd(path, argv, setup);
@@ -212,13 +212,13 @@ absl::StatusOr<bool> RunOneBoot(const PreparedRun& run, const RunConfig& config,
   for (RankFiles& rank : ranks) {
     // Who made itself independent of the client's program.
     if (next.ok() && rank.runs) kill(rank.pid, SIGKILL);
-    rank.boot = static_cast<int>(outcome.power_cuts.size()) + 1;
+    rank.boot = static_cast<int>(outcome.reboots.size()) + 1;
     outcome.ranks.push_back(std::move(rank));
   }
   if (!next.ok()) return false;
   outcome.end = {.status = kPowerCutExitStatus};
-  outcome.power_cuts.push_back(next->rule);
-  return outcome.power_cuts.size() < kBootsMax;
+  outcome.reboots.push_back(next->rule);
+  return outcome.reboots.size() < kBootsMax;
 }
 
 int RunClient(const RunOptions& options, const PreparedRun& run) {
@@ -300,11 +300,10 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
 
 absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::string& path,
                                          const std::vector<std::string>& argv) {
-  if (run.config.record_writes && RulesReboot(run.config.fault_rules)) {
-    return absl::InvalidArgumentError(
-        "--fault: reboot makes no sense here: `aiolab crash` takes the power at every point itself, and looks at what "
-        "is "
-        "left; `aiolab run` knows it");
+  const std::string reboots = RuleThatReboots(run.config.fault_rules);
+  if (run.config.record_writes && !reboots.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--fault: ", reboots, ": `aiolab crash` takes the power at every point itself; reboot is for `aiolab run`"));
   }
   const absl::StatusOr<std::unique_ptr<TemporaryDirectory>> directory = TemporaryDirectory::Make("aiolab-run");
   if (!directory.ok()) return directory.status();
@@ -328,7 +327,7 @@ absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::stri
   while (*boots) {
     boots = RunOneBoot(run, config, preload, path, argv, outcome);
     if (!boots.ok()) return boots.status();
-    const int next = static_cast<int>(outcome.power_cuts.size()) + 1;
+    const int next = static_cast<int>(outcome.reboots.size()) + 1;
     config.boot_from = config.run_dir;
     config.run_dir = absl::StrCat(outcome.config.run_dir, "/boot.", next);
     config.trace_path = TracePathOfBoot(outcome.config.trace_path, next);

@@ -23,6 +23,7 @@
 #include "tools/aiolab/trace_file.h"
 #include "tools/preload/clock.h"
 #include "tools/preload/death.h"
+#include "tools/preload/next_boot.h"
 #include "tools/preload/notes.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/run_setup.h"
@@ -208,7 +209,7 @@ std::unique_ptr<Chooser> NewChooser(Lab& mine) {
 }
 
 // A fault rule has cut the power.
-void EndByPowerCut(const Lab& mine, absl::string_view rule, bool reboots) {
+[[noreturn]] void EndByPowerCut(const Lab& mine, absl::string_view rule, bool reboots) {
   NoteSeveralThreads(mine);
   const bool boots = reboots && mine.rank == 1;
   if (reboots && !boots) {
@@ -221,17 +222,10 @@ void EndByPowerCut(const Lab& mine, absl::string_view rule, bool reboots) {
   record.rule = std::string(rule);
   record.token = EncodeReplayToken(run->identity, mine.chooser->recording());
   if (mine.seeded != nullptr) record.chooser_state = mine.seeded->state();
-  record.machine_ns = mine.machine->NowNs() - SimfsSetupNs();
   record.client_ns = mine.start_ns + mine.machine->NowNs();
-  record.faults = mine.machine->kernel().faults.Progress();
-  record.not_replayable_because = NotesSoFar().not_replayable;
-  record.saved_disks = mine.machine->SavedDisks(run->simfs->prefix);
-  if (const absl::Status written = WriteBootRecord(run->config.run_dir, record); !written.ok()) {
-    AddFinding(absl::StrCat("the machine cannot boot again after the fault rule ", rule, ": ", written.message()));
-    EndByFinding();
-  }
-  // The runner ends it, together with all that is there beside it: none of those sees the others go.
-  for (;;) RawSyscall(__NR_kill, RawSyscall(__NR_getpid), SIGSTOP);
+  const absl::Status failed = LeaveToNextBoot(*mine.machine, std::move(record));
+  AddFinding(absl::StrCat("the machine cannot boot again after the fault rule ", rule, ": ", failed.message()));
+  EndByFinding();
 }
 
 // Of a process that goes on: what it was before the power went, but for its disks.
@@ -280,6 +274,12 @@ Lab* NewLab(bool ranked) {
   if (GoesOn(*mine)) GoOn(*mine);
   if (run->simfs != nullptr) {
     const absl::Status status = MountSimfsOf(*mine);
+    if (!status.ok() && GoesOn(*mine)) {
+      AddFinding(
+          absl::StrCat("the machine does not boot after the fault rule ", run->boot->rule, ": ", status.message()));
+      lab.store(mine);
+      EndByFinding();
+    }
     if (!status.ok()) RefuseRun(run->config.run_dir, status.message());
     mine->start_ns -= SimfsSetupNs();
   }

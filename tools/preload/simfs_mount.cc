@@ -97,6 +97,7 @@ void SettleSimfs(Machine& machine) {
 
 SimfsReport ReportOfSimfs(Machine& machine) {
   SimfsReport report;
+  if (mounted == nullptr) return report;  // it could not be mounted
   struct statfs status = {};
   if (mounted->s_op->statfs != nullptr && mounted->s_op->statfs(*mounted, &status) == 0) {
     report.files = status.f_files - status.f_ffree;

@@ -56,7 +56,7 @@ TEST(ReportTest, TheBootsOfAMachineAreTold) {
   second.boot = 2;
   second.report.faults = {{"fsync=nth(3):reboot", 7, 1, 1000, 1000, ""}};
   RunOutcome outcome = OutcomeOf({first, second});
-  outcome.power_cuts = {"fsync=nth(3):reboot"};
+  outcome.reboots = {"fsync=nth(3):reboot"};
   EXPECT_THAT(TextReport(outcome), AllOf(HasSubstr("fio ended with status 0; "),
                                          HasSubstr("aiolab:   boot 1 ended by the fault rule fsync=nth(3):reboot\n"),
                                          HasSubstr("aiolab: boot 1, process 1 (fio), ended by a power cut:\n"),
@@ -78,7 +78,7 @@ TEST(ReportTest, TheLastBootThatThereIsSaysWhatToDo) {
     ranks.back().report.power_cut = true;
   }
   RunOutcome outcome = OutcomeOf(std::move(ranks));
-  outcome.power_cuts.assign(kBootsMax, "fsync=always:reboot");
+  outcome.reboots.assign(kBootsMax, "fsync=always:reboot");
   outcome.end.status = kPowerCutExitStatus;
   EXPECT_TRUE(EndedByPowerCut(outcome));
   EXPECT_THAT(TextReport(outcome), AllOf(HasSubstr("was ended by a power cut (status 4)"),

@@ -61,7 +61,7 @@ TEST_F(RebootTest, ALogFindsAllThatItHasAcknowledgedAfterEveryBoot) {
       EXPECT_EQ(run.result.status, 0) << run.result.out << run.result.err;
       EXPECT_THAT(run.result.out, AllOf(StartsWith("found 0\nfound "), HasSubstr("done\n"), Not(HasSubstr("LOST"))));
       EXPECT_EQ(run.report["boots"], 3);
-      EXPECT_EQ(run.report["power_cuts"], nlohmann::json({rule, rule}));
+      EXPECT_EQ(run.report["reboots"], nlohmann::json({rule, rule}));
       EXPECT_EQ(run.report["ended_by_power_cut"], false);
     }
   }
@@ -150,6 +150,21 @@ TEST_F(RebootTest, AnotherProcessIsEndedAsByAPowerCut) {
   EXPECT_EQ(run.result.out, "found 0\n4\n") << run.result.err;
   EXPECT_EQ(run.report["boots"], 1);
   EXPECT_THAT(run.report["processes"][1]["warnings"].dump(), HasSubstr("its power went for good"));
+}
+
+// A disk that lies about its flushes may leave nothing to mount.
+TEST_F(RebootTest, AFileSystemThatCannotBeMountedIsAFinding) {
+  bool found = false;
+  for (int seed = 1; seed <= 5 && !found; ++seed) {
+    const AiolabRun run = Run(
+        {absl::StrCat("--seed=", seed), "--seeded-bug=flush-keeps-cache", "--fault=device=every(31):reboot"}, Log());
+    found = run.result.status == 3 && run.report["ended_by_finding"] == true;
+    if (!found) continue;
+    EXPECT_THAT(
+        run.report["processes"].back()["findings"].dump(),
+        HasSubstr("the machine does not boot after the fault rule device=every(31):reboot: cannot mount simfs on"));
+  }
+  EXPECT_TRUE(found);
 }
 
 TEST_F(RebootTest, ARuleThatRebootsForEverEnds) {
