@@ -947,7 +947,9 @@ int SubmitPrepared(const iocb& iocb, struct iocb* user_iocb, aio_kiocb* req) {
 
 // Whether some of the context's slots are taken: by requests in flight, or by events that nobody has reaped.
 bool HasOutstanding(const kioctx& ctx) {
-  return ctx.nr_reqs > 0 || ReadShared(ctx.ring->head) % ctx.nr_events != ctx.tail;
+  if (ctx.nr_reqs > 0) return true;
+  const unsigned head = ReadShared(ctx.ring->head);  // anything that the client writes there
+  return (head < ctx.nr_events ? head : head % ctx.nr_events) != ctx.tail;
 }
 
 // 0, or the -errno with which an iocb is refused before it is anything.

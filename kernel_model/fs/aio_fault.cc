@@ -67,8 +67,9 @@ void aio_fate::let_go() {
 }
 
 std::unique_ptr<aio_fate> fault_complete(const FaultPoint& point, kiocb* rw, iov_iter* iter) {
-  const Fault result = ask_fault(FaultSite::kComplete, ~kTimings, point);
-  const Fault timing = ask_fault(FaultSite::kComplete, kTimings, point);
+  Fault result, timing;
+  if (fault_armed(FaultSite::kComplete, ~kTimings)) result = ask_fault(FaultSite::kComplete, ~kTimings, point);
+  if (fault_armed(FaultSite::kComplete, kTimings)) timing = ask_fault(FaultSite::kComplete, kTimings, point);
   if (!result && !timing) return nullptr;
   auto fate = std::make_unique<aio_fate>();
   fate->result = result;

@@ -34,39 +34,42 @@ int ReleaseWhere(Fits fits) {
   return static_cast<int>(released.size());
 }
 
-// `point` is the caller's own, so that asking twice costs no copy.
-Fault Ask(FaultSite site, FaultKinds kinds, FaultPoint& point) {
+}  // namespace
+
+Fault ask_fault_now(const FaultOccasion& occasion) {
   kernel_state& kernel = current_kernel();
-  point.task = current().comm;
-  const Fault fault = kernel.faults.Ask(site, kinds, point, kernel.executor.NowNs(), kernel.trace.step());
+  const Fault fault = kernel.faults.Ask(occasion, {kernel.executor.NowNs(), kernel.trace.step()});
   if (!fault) return fault;
-  TRACE_EVENT("fault", {{"rule", fault.rule}, {"hit", fault.hit}, {"what", fault.what->text}, {"req", point.request}});
+  TRACE_EVENT("fault",
+              {{"rule", fault.rule}, {"hit", fault.hit}, {"what", fault.what->text}, {"req", occasion.point.request}});
   return fault;
 }
 
-}  // namespace
-
-Fault ask_fault(FaultSite site, FaultKinds kinds, FaultPoint point) { return Ask(site, kinds, point); }
-
 long fault_syscall(FaultSite site, int64_t ctx, uint64_t size, bool others) {
+  constexpr FaultKinds kTimings = FaultKindBit(FaultKind::kDelay) | FaultKindBit(FaultKind::kRelease);
   FaultPoint point;
   point.ctx = ctx;
   point.size = size;
   point.others = others;
-  const Fault timing = Ask(site, FaultKindBit(FaultKind::kDelay) | FaultKindBit(FaultKind::kRelease), point);
-  Executor& executor = current_kernel().executor;
-  if (timing.kind == FaultKind::kDelay) executor.AdvanceTo(executor.NowNs() + timing.delay_ns);
-  if (timing.kind == FaultKind::kRelease) release_held(timing.what->tag);
+  if (fault_armed(site, kTimings)) {
+    const Fault timing = ask_fault(site, kTimings, point);
+    Executor& executor = current_kernel().executor;
+    if (timing.kind == FaultKind::kDelay) executor.AdvanceTo(executor.NowNs() + timing.delay_ns);
+    if (timing.kind == FaultKind::kRelease) release_held(timing.what->tag);
+  }
+  if (!fault_armed(site, kErrnoOnly)) return 0;
   // Whether a wait is interrupted is asked where it would begin.
   if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) point.waits = false;
-  return -Ask(site, kErrnoOnly, point).error;
+  return -ask_fault(site, kErrnoOnly, point).error;
 }
 
 long fault_short_submit(int64_t ctx, long nr) {
+  constexpr FaultKinds kShort = FaultKindBit(FaultKind::kShort);
+  if (!fault_armed(FaultSite::kSubmit, kShort)) return nr;
   FaultPoint point;
   point.ctx = ctx;
   point.size = static_cast<uint64_t>(nr);
-  const Fault fault = ask_fault(FaultSite::kSubmit, FaultKindBit(FaultKind::kShort), point);
+  const Fault fault = ask_fault(FaultSite::kSubmit, kShort, point);
   return fault ? static_cast<long>(fault.n) : nr;
 }
 

@@ -21,10 +21,16 @@
 
 namespace aiolab {
 
-inline bool fault_armed(FaultSite site) { return current_kernel().faults.armed(site); }
+inline bool fault_armed(FaultSite site, FaultKinds kinds = kAllFaultKinds) {
+  return current_kernel().faults.armed(site, kinds);
+}
 
-// Asks, and traces what strikes as the event `fault`. The current task goes into the point.
-Fault ask_fault(FaultSite site, FaultKinds kinds, FaultPoint point);
+// Asks, and traces what strikes as the event `fault`.
+Fault ask_fault_now(const FaultOccasion& occasion);
+inline Fault ask_fault(FaultSite site, FaultKinds kinds, const FaultPoint& point) {
+  const FaultOccasion occasion = {site, kinds, point, current().comm};
+  return current_kernel().faults.Passes(occasion) ? Fault() : ask_fault_now(occasion);
+}
 
 // A system call begins. The -errno with which it ends, or 0; a delay has passed, and a release is done. `size` and
 // `others` as in FaultPoint.

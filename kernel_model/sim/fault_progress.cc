@@ -1,16 +1,28 @@
+#include "kernel_model/sim/fault_place.h"
 #include "kernel_model/sim/fault_rules.h"
 
 namespace aiolab {
+namespace {
 
+// All that a FaultProgress is.
+auto CountersOf(InstalledFaultRule& rule) {
+  return std::tie(rule.step, rule.over, rule.matched, rule.fired, rule.burst_left, rule.chance_turn, rule.occasions,
+                  rule.hits, rule.first_ns, rule.last_ns, rule.near_misses, rule.spike_until_ns);
+}
+
+}  // namespace
+
+// Reindex() brings the counts up to date.
 std::vector<FaultProgress> FaultEngine::Progress() {
+  Reindex();
   std::vector<FaultProgress> progress;
-  ReplaceProgress([&progress](const FaultProgress& now) { return progress.emplace_back(now); });
+  for (const auto& rule : rules_) progress.push_back(CountersOf(*rule));
   return progress;
 }
 
 void FaultEngine::GoOnFrom(const std::vector<FaultProgress>& progress) {
-  size_t next = 0;
-  ReplaceProgress([&](const FaultProgress&) { return progress[next++]; });
+  Reindex();
+  for (size_t i = 0; i < rules_.size(); ++i) CountersOf(*rules_[i]) = progress[i];
   Reindex();
 }
 

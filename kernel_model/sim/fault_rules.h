@@ -9,6 +9,7 @@
 #ifndef KERNEL_MODEL_SIM_FAULT_RULES_H_
 #define KERNEL_MODEL_SIM_FAULT_RULES_H_
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -16,7 +17,6 @@
 #include <tuple>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "kernel_model/sim/chooser.h"
 
@@ -91,13 +91,27 @@ struct FaultPoint {
   uint64_t size = 0;       // bytes; iocbs at submit, min_nr at getevents
   int64_t ctx = 0;         // the context's number; 0: none
   int64_t request = 0;     // the request's number; 0: none
+  int rwf = 0;             // RWF_* flags
+  // Bits, as points are compared at every occasion.
+  bool direct : 1 = false;  // O_DIRECT: whole sectors only
+  bool others : 1 = false;  // another request of the context is in flight; at submission, or has not been reaped
+  bool waits : 1 = true;    // at getevents: the call has to wait, so a signal can end it
+  bool bytes : 1 = true;    // at device: they are in the request's memory, and not moved elsewhere when it has ended
+  bool models : 1 = false;  // at fsync: the file's file system knows what a failure leaves behind
+};
+
+// A question to the engine.
+struct FaultOccasion {
+  FaultSite site;
+  FaultKinds kinds;  // that are asked for
+  const FaultPoint& point;
   absl::string_view task;
-  int rwf = 0;          // RWF_* flags
-  bool direct = false;  // O_DIRECT: whole sectors only
-  bool others = false;  // another request of the context is in flight; at submission, or has not been reaped
-  bool waits = true;    // at getevents: the call has to wait, so a signal can end it
-  bool bytes = true;    // at device: they are in the request's memory, and not moved elsewhere when it has ended
-  bool models = false;  // at fsync: the file's file system knows what a failure leaves behind
+};
+
+// When it is asked.
+struct FaultMoment {
+  int64_t now_ns = 0;
+  uint64_t step = 0;  // the trace's
 };
 
 struct FaultFilter {
@@ -181,13 +195,17 @@ struct FaultRuleCounts {
   uint64_t hits = 0;
   int64_t first_ns = -1;  // of the hits, in virtual time; -1: none
   int64_t last_ns = -1;
-  // For a rule without a hit: why, in words; else empty.
+  // Why it never struck, or which step of a chain never did and why, in words; empty if all of it has struck.
   std::string unfired_because = {};
 };
 
 // How far a rule has come: enough to go on with it elsewhere, and of no meaning otherwise.
-using FaultProgress =
-    std::tuple<size_t, bool, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint64_t, int64_t>;
+using FaultProgress = std::tuple<size_t, bool, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int64_t,
+                                 int64_t, uint64_t, int64_t>;
+
+class FaultPlace;
+struct FaultSlot;
+struct InstalledFaultRule;
 
 // Thread-compatible: the model asks one question at a time.
 class FaultEngine {
@@ -197,9 +215,10 @@ class FaultEngine {
   FaultEngine(const FaultEngine&) = delete;
   FaultEngine& operator=(const FaultEngine&) = delete;
 
-  // Whether a rule is about `site`. All that a site costs when there is none.
-  bool armed(FaultSite site) const { return (armed_ >> static_cast<int>(site) & 1) != 0; }
-  bool any_armed() const { return armed_ != 0; }
+  // Whether a rule is about `site`, and strikes with one of `kinds`. All that a site costs when there is none.
+  bool armed(FaultSite site, FaultKinds kinds = kAllFaultKinds) const {
+    return (armed_[static_cast<size_t>(site)] & kinds) != 0;
+  }
 
   // Returns a number by which the rule can be asked for and removed. Requires: LintFaultRules() found nothing.
   int Add(FaultRule rule);
@@ -213,32 +232,31 @@ class FaultEngine {
   std::vector<FaultProgress> Progress();
   void GoOnFrom(const std::vector<FaultProgress>& progress);
 
-  // An occasion at `site`: every rule about it counts it, and the first whose turn it is strikes. Only rules of `kinds`
-  // take part. `step` is the trace's.
-  Fault Ask(FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns, uint64_t step);
+  // Every rule about the place counts the occasion, and the first whose turn it is strikes. Only rules of `kinds` take
+  // part.
+  Fault Ask(const FaultOccasion& occasion, const FaultMoment& moment);
+  // The same where it is known at once that nothing strikes, whenever it is. False: it has to be asked.
+  bool Passes(const FaultOccasion& occasion);
 
   // How long a delay takes this time.
   int64_t DrawDelayNs(const FaultDelay& delay, absl::string_view site);
 
  private:
-  struct Installed;
-  struct Slot;
-  struct Slots;
-  static FaultRuleCounts CountsOf(const Installed& rule);
-  void ReplaceProgress(absl::FunctionRef<FaultProgress(const FaultProgress& now)> replacement);
+  struct Places;
+  static FaultRuleCounts CountsOf(const InstalledFaultRule& rule);
   void Reindex();
-  bool AskSlot(const Slot& slot, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns,
-               uint64_t trace_step, Fault* fault);
-  bool IsDue(Installed& rule, const FaultStep& step, int64_t now_ns, uint64_t trace_step);
-  bool AskAny(Installed& rule, FaultSite site, FaultKinds kinds, const FaultPoint& point, int64_t now_ns, Fault* fault);
-  void Strike(Installed& rule, const FaultWhat& what, absl::string_view choice_site, FaultSite site,
-              const FaultPoint& point, int64_t now_ns, Fault* fault);
+  bool AskSlot(const FaultSlot& slot, const FaultOccasion& occasion, const FaultMoment& moment, Fault* fault);
+  bool ChanceIsDue(InstalledFaultRule& rule, uint64_t chances, uint64_t of);
+  bool IsDue(InstalledFaultRule& rule, const FaultStep& step, const FaultMoment& moment);
+  bool AskAny(InstalledFaultRule& rule, const FaultOccasion& occasion, const FaultMoment& moment, Fault* fault);
+  void Strike(InstalledFaultRule& rule, const FaultWhat& what, absl::string_view choice_site,
+              const FaultOccasion& occasion, const FaultMoment& moment, Fault* fault);
 
   Chooser& chooser_;
-  uint32_t armed_ = 0;
+  std::array<FaultKinds, kFaultSites> armed_ = {};  // what the rules about each place strike with
   int next_id_ = 0;
-  std::vector<std::unique_ptr<Installed>> rules_;
-  std::unique_ptr<Slots> slots_;
+  std::vector<std::unique_ptr<InstalledFaultRule>> rules_;
+  std::unique_ptr<Places> places_;
 };
 
 // Whether `pattern` fits all of `text`: * is any characters, also none and also slashes; ? is one.

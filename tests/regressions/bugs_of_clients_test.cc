@@ -146,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(
         Trigger{"blktap_291_GeteventsFails", "complete=always:delay(1ms),getevents=nth(2):eintr",
                 ClientBug::kTakesAnErrorForACount, Symptom::kLeavesItsMemory, "sys_exit_io_getevents: ret=-EINTR"},
         Trigger{"ceph_20996_EagainBetweenBatches",
-                "complete=always:delay(exp 1ms),submit_one=pct(60):eagain,submit=1in(2):eagain",
+                "complete=always:delay(exp 1ms),submit_one=pct(70):eagain,submit=1in(2):eagain",
                 ClientBug::kNeverForgivesEagain, Symptom::kReports, "what=eagain"},
         Trigger{"ceph_16047_SubmitToAFullRing", "submit_one=after(4):eagain", ClientBug::kSubmitsFromItsCallback,
                 Symptom::kTriesForEver, "why=no slot in the ring"},

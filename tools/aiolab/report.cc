@@ -143,8 +143,10 @@ void AddFaults(const RunReport& report, Lines& lines) {
 
 void AddUnfiredFaults(const RunReport& totals, Lines& lines) {
   for (const FaultHits& fault : totals.faults) {
-    if (fault.hits > 0) continue;
-    lines.Add(absl::StrCat("WARNING: the fault rule ", fault.rule, " never struck: ", fault.unfired_because));
+    if (fault.unfired_because.empty()) continue;
+    lines.Add(
+        absl::StrCat("WARNING: the fault rule ", fault.rule,
+                     fault.hits == 0 ? " never struck: " : " did not strike to its end: ", fault.unfired_because));
   }
 }
 
@@ -268,11 +270,13 @@ RunReport Totals(const RunOutcome& outcome) {
     for (size_t i = 0; i < report.faults.size(); ++i) {
       // Every process has the same rules.
       if (i == totals.faults.size()) totals.faults.emplace_back().rule = report.faults[i].rule;
+      const FaultHits& fault = report.faults[i];
       FaultHits& total = totals.faults[i];
-      total.occasions += report.faults[i].occasions;
-      total.hits += report.faults[i].hits;
-      if (total.unfired_because.empty()) total.unfired_because = report.faults[i].unfired_because;
-      if (total.hits > 0) total.unfired_because.clear();
+      // What it did to one of them is enough.
+      const bool all_struck = total.hits > 0 && total.unfired_because.empty();
+      if (!all_struck && (fault.hits > 0 || total.hits == 0)) total.unfired_because = fault.unfired_because;
+      total.occasions += fault.occasions;
+      total.hits += fault.hits;
     }
   }
   return totals;

@@ -127,7 +127,7 @@ struct FaultHits {
   uint64_t hits = 0;
   int64_t first_ns = -1;  // of the hits, in the process's virtual time; -1: none
   int64_t last_ns = -1;
-  std::string unfired_because;  // for a rule without a hit: why, in words; else empty
+  std::string unfired_because;  // as in FaultRuleCounts
 
   friend bool operator==(const FaultHits&, const FaultHits&) = default;
 };

@@ -72,20 +72,21 @@ void Read(benchmark::State& state, int flags, const std::string& rules) {
     if (kernel.io_submit(ctx, 1, batch) != 1 || kernel.io_getevents(ctx, 1, 1, &event, nullptr) != 1) abort();
   }
   for (const FaultRuleCounts& counts : machine.FaultCounts()) {
-    if (counts.hits != 0) abort();
+    if (counts.hits > 1) abort();  // chance may have it once
   }
 }
 
 void Cached(benchmark::State& state, const std::string& rules) { Read(state, 0, rules); }
 void Direct(benchmark::State& state, const std::string& rules) { Read(state, O_DIRECT, rules); }
 
-// Fifty at the same place: what does not fit the file, and what only counts.
-#define BENCHMARK_RULES(read)                                                                \
-  BENCHMARK_CAPTURE(read, no_rule, "");                                                      \
-  BENCHMARK_CAPTURE(read, one_rule_elsewhere, "cancel=always:einval");                       \
-  BENCHMARK_CAPTURE(read, fifty_mixed, Mixed());                                             \
-  BENCHMARK_CAPTURE(read, fifty_misfits, Copies("complete[path=*.wal]=always:eio", kRules)); \
-  BENCHMARK_CAPTURE(read, fifty_counters, Copies("complete=nth(1000000000000):eio", kRules))
+// Fifty at the same place: what does not fit the file, what only counts, and what waits for its chance.
+#define BENCHMARK_RULES(read)                                                                 \
+  BENCHMARK_CAPTURE(read, no_rule, "");                                                       \
+  BENCHMARK_CAPTURE(read, one_rule_elsewhere, "cancel=always:einval");                        \
+  BENCHMARK_CAPTURE(read, fifty_mixed, Mixed());                                              \
+  BENCHMARK_CAPTURE(read, fifty_misfits, Copies("complete[path=*.wal]=always:eio", kRules));  \
+  BENCHMARK_CAPTURE(read, fifty_counters, Copies("complete=nth(1000000000000):eio", kRules)); \
+  BENCHMARK_CAPTURE(read, fifty_by_chance, Copies("complete=1in(4000000000):delay(1us)", kRules))
 BENCHMARK_RULES(Cached);
 BENCHMARK_RULES(Direct);
 

@@ -73,7 +73,8 @@ bool SimDisk::FaultTakesOver(request* rq) {
     held_[rq->tag] = std::move(waits);
     return true;
   }
-  const Fault timing = ask_fault(FaultSite::kDevice, kTimings, point);
+  Fault timing;
+  if (fault_armed(FaultSite::kDevice, kTimings)) timing = ask_fault(FaultSite::kDevice, kTimings, point);
   if (result) NoteFault(*rq, result);
   if (result.kind == FaultKind::kNever) {
     list_add_tail(&rq->queuelist, &in_flight_);

@@ -30,7 +30,7 @@ class FaultRulesTest : public testing::Test {
   // As a client that has something outstanding.
   Fault Ask(FaultSite site, FaultPoint point = {}) {
     point.others = true;
-    return engine_.Ask(site, kAllFaultKinds, point, now_ns_, step_);
+    return engine_.Ask({site, kAllFaultKinds, point, task_}, {now_ns_, step_});
   }
   // At which of `occasions` io_submits of 8 iocbs a rule struck, from 1.
   std::vector<int> Strikes(int occasions, FaultSite site = FaultSite::kSubmit) {
@@ -55,11 +55,12 @@ class FaultRulesTest : public testing::Test {
   FaultEngine engine_{chooser_};
   int64_t now_ns_ = 0;
   uint64_t step_ = 0;
+  absl::string_view task_ = "client/1";
 };
 
 // Method: the same questions, once to one engine and once to two of which the second goes on from the first.
 TEST_F(FaultRulesTest, AnEngineGoesOnFromWhereAnotherWas) {
-  constexpr char kRules[] = "submit=every(3)x3:short(1),submit=nth(2):eagain(x2)->nth(6):eagain,any(x2)";
+  constexpr char kRules[] = "submit=every(5)x3:short(1),submit=nth(2):eagain(x2)->nth(9):eagain,submit=pct(20):eagain";
   Add(kRules);
   std::vector<int> whole = Strikes(20);
   SeededChooser chooser(7);
@@ -77,7 +78,7 @@ TEST_F(FaultRulesTest, AnEngineGoesOnFromWhereAnotherWas) {
   for (int i = 1; i <= 20; ++i) {
     if (i == 6) after.GoOnFrom(before.Progress());
     FaultEngine& engine = i < 6 ? before : after;
-    if (engine.Ask(FaultSite::kSubmit, kAllFaultKinds, point, 0, 0)) halves.push_back(i);
+    if (engine.Ask({FaultSite::kSubmit, kAllFaultKinds, point, task_}, {now_ns_, step_})) halves.push_back(i);
   }
   EXPECT_GE(whole.size(), 6);
   EXPECT_EQ(halves, whole);
@@ -88,12 +89,14 @@ TEST_F(FaultRulesTest, AnEngineGoesOnFromWhereAnotherWas) {
 }
 
 TEST_F(FaultRulesTest, WithoutARuleNothingIsArmed) {
-  EXPECT_FALSE(engine_.any_armed());
+  EXPECT_FALSE(engine_.armed(FaultSite::kSubmit));
   const int rule = Add("submit=always:eagain");
   EXPECT_TRUE(engine_.armed(FaultSite::kSubmit));
+  EXPECT_TRUE(engine_.armed(FaultSite::kSubmit, FaultKindBit(FaultKind::kErrno)));
+  EXPECT_FALSE(engine_.armed(FaultSite::kSubmit, FaultKindBit(FaultKind::kShort)));
   EXPECT_FALSE(engine_.armed(FaultSite::kComplete));
   engine_.Remove(rule);
-  EXPECT_FALSE(engine_.any_armed());
+  EXPECT_FALSE(engine_.armed(FaultSite::kSubmit));
 }
 
 TEST_F(FaultRulesTest, AlwaysStrikesEveryTime) {
@@ -149,13 +152,13 @@ TEST_F(FaultRulesTest, AtStepStrikesAtTheFirstOccasionFromThen) {
   EXPECT_FALSE(Ask(FaultSite::kSubmit));
 }
 
-// The shares are those of the rule within a wide margin, and each decision is in the recording.
+// The shares are those of the rule within a wide margin, and each wait is in the recording.
 TEST_F(FaultRulesTest, ChancesAreQuestionsToTheChooser) {
   Add("submit=1in(10):eagain");
   const size_t strikes = Strikes(2000).size();
   EXPECT_GT(strikes, 140);
   EXPECT_LT(strikes, 260);
-  EXPECT_EQ(chooser_.recording().answers.size(), 2000);
+  EXPECT_EQ(chooser_.recording().answers.size(), strikes + 1);
 
   Add("cancel=pct(2.5):einval");
   const size_t percent = Strikes(4000, FaultSite::kCancel).size();
@@ -170,7 +173,7 @@ TEST_F(FaultRulesTest, ChancesAreQuestionsToTheChooser) {
   FaultPoint point;
   point.others = true;
   for (int i = 0; i < 2000; ++i) {
-    if (again.Ask(FaultSite::kSubmit, kAllFaultKinds, point, 0, 0)) ++replayed;
+    if (again.Ask({FaultSite::kSubmit, kAllFaultKinds, point, "client/1"}, {})) ++replayed;
   }
   EXPECT_EQ(replayed, strikes);
 }
@@ -195,19 +198,24 @@ TEST_F(FaultRulesTest, EveryFilterTells) {
       {"open=2", [](FaultPoint& point) { point.open = 2; }},
       {"size=512..1k", [](FaultPoint& point) { point.size = 1024; }},
       {"ctx=3", [](FaultPoint& point) { point.ctx = 3; }},
-      {"task=client/2", [](FaultPoint& point) { point.task = "client/2"; }},
       {"rwf=nowait", [](FaultPoint& point) { point.rwf = RWF_NOWAIT | RWF_DSYNC; }},
   };
   for (const auto& tested : cases) {
     const int rule = Add(std::string("complete[") + tested.filter + "]=always:eio");
     FaultPoint point = Request(IOCB_CMD_PREAD);
     point.path = "/tmp/other";
-    point.task = "client/1";
     EXPECT_FALSE(Ask(FaultSite::kComplete, point)) << tested.filter;
     tested.fit(point);
     EXPECT_TRUE(Ask(FaultSite::kComplete, point)) << tested.filter;
     engine_.Remove(rule);
   }
+}
+
+TEST_F(FaultRulesTest, ATaskIsToldFromAnother) {
+  Add("complete[task=client/2]=always:eio");
+  EXPECT_FALSE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)));
+  task_ = "client/2";
+  EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD)));
 }
 
 // What cannot happen to a request is no occasion: a read does not run out of space.
@@ -337,7 +345,8 @@ TEST_F(FaultRulesTest, AnyPlacesAsManyFaultsAsItSays) {
   size_t strikes = 0;
   for (int i = 0; i < 2000; ++i) strikes += Strikes(1).size();
   EXPECT_EQ(strikes, 2);
-  EXPECT_FALSE(engine_.any_armed());
+  EXPECT_FALSE(engine_.armed(FaultSite::kSubmit));
+  EXPECT_FALSE(engine_.armed(FaultSite::kGetevents));
 }
 
 // An exhaustive search sees one question an occasion: nothing, or one of the faults that fit.
@@ -359,6 +368,15 @@ TEST_F(FaultRulesTest, ARuleThatNeverStruckSaysWhy) {
   Ask(FaultSite::kComplete, Request(IOCB_CMD_PREAD));
   EXPECT_EQ(engine_.counts(no_op).unfired_because, "nothing that fits it was there");
   EXPECT_EQ(engine_.counts(too_late).unfired_because, "its turn did not come in 1 occasion");
+}
+
+TEST_F(FaultRulesTest, AChainThatDidNotComeToItsEndSaysAtWhichStepItWaits) {
+  const int chain = Add("complete[op=write]=nth(1):short(512)->enospc");
+  EXPECT_EQ(engine_.counts(chain).unfired_because, "nothing that fits it was there");
+  EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)));
+  EXPECT_EQ(engine_.counts(chain).unfired_because, "its step 2, enospc: nothing that fits it was there");
+  EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)));
+  EXPECT_EQ(engine_.counts(chain).unfired_because, "");
 }
 
 TEST_F(FaultRulesTest, AGlobFitsAllOfTheText) {

@@ -128,6 +128,17 @@ TEST(ReportTest, ARuleThatNeverStruckInAnyProcessIsAWarning) {
   EXPECT_EQ(json["config"]["fault_rules"], "any,submit=nth(9):eagain");
 }
 
+TEST(ReportTest, AChainThatCameToItsEndInNoProcessIsAWarning) {
+  RankFiles one = RankWithReport(1);
+  RankFiles two = RankWithReport(2);
+  one.report.faults = {{"ends", 2, 2, 2000, 3000, ""}, {"waits", 1, 1, 2000, 2000, "its step 2, eio: why"}};
+  two.report.faults = {{"ends", 1, 1, 2000, 2000, "its step 2, eio: why"},
+                       {"waits", 0, 0, -1, -1, "nothing was there"}};
+  EXPECT_THAT(TextReport(OutcomeOf({one, two})),
+              AllOf(HasSubstr("WARNING: the fault rule waits did not strike to its end: its step 2, eio: why\n"),
+                    Not(HasSubstr("WARNING: the fault rule ends"))));
+}
+
 TEST(ReportTest, TheReplayCommandNamesTheFaultRules) {
   RunOutcome outcome = OutcomeOf({RankWithReport(1)});
   outcome.config.fault_rules = "complete=1in(5):eio";
