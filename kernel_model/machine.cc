@@ -262,7 +262,7 @@ int64_t Machine::LookAtClock() {
   return executor_.NowNs();
 }
 
-Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns) {
+Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns, int64_t ahead_ns_max) {
   for (;;) {
     if (ready()) return WaitResult::kReady;
     if (current().sigpending) return WaitResult::kInterrupted;
@@ -279,6 +279,7 @@ Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t d
       if (limit_ns < deadline_ns) continue;
       return WaitResult::kTimedOut;
     }
+    if (next_ns - executor_.NowNs() > ahead_ns_max) return WaitResult::kIdle;
     // With the host's clock this waits for real.
     executor_.BlockUntil(current().sleeper,
                          {.done = [&, run = executor_.events_run()] { return executor_.events_run() > run; },
@@ -286,15 +287,17 @@ Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t d
   }
 }
 
-long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns) {
+long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns, bool patient) {
   long ret = 0;
   const auto ready = [&] { return (ret = call(0)) != 0; };
+  const int64_t impatient_ns = patient ? HostMonotonicNs() + kSettleNs : 0;
   for (;;) {
+    patient = patient && HostMonotonicNs() < impatient_ns;
     const std::atomic<bool>* sigpending = nullptr;
     bool alone = false;
     {
       Entry entry(*this, nullptr);
-      const WaitResult result = RunUntil(ready, deadline_ns);
+      const WaitResult result = RunUntil(ready, deadline_ns, patient ? kSettleNs : kNoDeadline);
       if (result == WaitResult::kReady) return ret;
       if (result == WaitResult::kTimedOut) return 0;
       if (result == WaitResult::kInterrupted) return -EINTR;
@@ -306,7 +309,7 @@ long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int6
     if (deadline_ns <= now_ns) return 0;
     const int64_t limit_ns = std::min(deadline_ns, alarm_ns());
     int64_t slice_ns = limit_ns == kNoDeadline ? -1 : std::max<int64_t>(limit_ns - now_ns, 0);
-    const bool whole = alone || (slice_ns >= 0 && slice_ns <= kHostSliceNs);
+    const bool whole = !patient && (alone || (slice_ns >= 0 && slice_ns <= kHostSliceNs));
     if (!whole) slice_ns = kHostSliceNs;
     const int64_t host_before_ns = HostMonotonicNs();
     ret = call(slice_ns);

@@ -37,17 +37,22 @@ class SectorStore;
 class SimDisk;
 struct vm_state;
 
+// The name of a simfs' device node.
+inline constexpr char kDeviceNode[] = "dev0";
+
 // A file system on a disk of its own.
 struct SimfsOptions {
   std::string path = "/data";                // where it is mounted; a folder, made if it is not there
   std::string disk = "nvme,size=1G";         // see ParseSimDisk()
   std::string error_model = "ext4-ordered";  // what a failed fsync leaves: see fs/simfs/simfs.h
   bool device_node = true;                   // PATH/dev0 is a second disk of that kind, without a file system
-  // What is on the disk; it is copied. Null: an empty file system is made.
+  // What is on the disks, that of the device node from DiskObserver::kSectorsPerDisk on; it is copied. Null: an empty
+  // file system is made.
   const SectorStore* contents = nullptr;
   // What SavedDisks() said where this file system was before, instead of `contents`; it is not kept. Null: it is new.
   const std::string* saved_disks = nullptr;
-  // Sees everything that reaches the disk, mkfs included. Must outlive the machine. Null: none.
+  // Sees everything that reaches the disks, mkfs included: that of the device node is disk 1. Must outlive the machine.
+  // Null: none.
   DiskObserver* observer = nullptr;
 };
 struct fs_struct;
@@ -166,10 +171,12 @@ class Machine {
   // there until it does. `call(timeout_ns)` makes the call of the host that the client waits in: 0 is a look, negative
   // means no limit. It returns 0 if the time ran out, otherwise what the client is to get. Virtual time follows the
   // sleep; with other threads of the client about, which may give the model work and then sleep where nobody sees it,
-  // the thread looks up from the sleep every now and then.
+  // the thread looks up from the sleep every now and then. `patient`: the host gets a second of its own time before
+  // anything happens that is more than a second of the model's ahead. What the host does in a moment is no reason for
+  // the model to write everything back.
   //
   // Returns what `call` did, 0 if the deadline has passed, or -EINTR after InterruptCurrent().
-  long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns);
+  long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns, bool patient = false);
   // Time has passed on the host while the thread slept there: virtual time follows.
   void AdvanceTo(int64_t when_ns);
 
@@ -233,12 +240,20 @@ class Machine {
   // were under way when the power went.
   absl::Status Reboot();
 
+  // What came before was done for the client, and not by it: times in the trace, in fault rules that are added from now
+  // on and in their counts are from here. Otherwise they are from when the machine was made. `ran_ns`: so long has it
+  // run already, before a boot that another process made.
+  void StartClient(int64_t ran_ns = 0) { kernel_.client_start_ns = NowNs() - ran_ns; }
+
   // Fault rules that come and go while the machine runs; see FaultEngine. None of these takes virtual time. Requires:
   // !InsideModel().
   int AddFaultRule(FaultRule rule);
   void RemoveFaultRule(int rule);
   FaultRuleCounts CountsOfFaultRule(int rule);
   std::vector<FaultRuleCounts> FaultCounts();
+  // Until ResumeFaults() no rule strikes, and none counts: for what is not the client's doing.
+  void PauseFaults();
+  void ResumeFaults();
   // How many completions hold(tag) holds now.
   int CountHeld(absl::string_view tag);
   // Runs the model until hold(tag) holds `count` completions. False if it has nothing left to do before that.
@@ -288,9 +303,11 @@ class Machine {
     kInterrupted,
   };
   // Never sleeps on the host with the virtual clock. Requires: inside.
-  WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns);
+  // kIdle, too, if the next event is more than `ahead_ns_max` ahead.
+  WaitResult RunUntil(absl::FunctionRef<bool()> ready, int64_t deadline_ns, int64_t ahead_ns_max);
   std::string FindStuck();
   void CountStepsFor(const FaultRule& rule);
+  FaultRuleCounts FromClientStart(FaultRuleCounts counts) const;
   int64_t OnAlarm();
   bool OnStuck(const std::string& finding, bool certain);
   bool OtherThreadsAlive();

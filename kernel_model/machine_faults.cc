@@ -23,10 +23,20 @@ void Machine::CountStepsFor(const FaultRule& rule) {
   if (by_step && !trace_.enabled()) trace_.set_sink(&nowhere);
 }
 
+FaultRuleCounts Machine::FromClientStart(FaultRuleCounts counts) const {
+  if (counts.hits == 0) return counts;
+  counts.first_ns -= kernel_.client_start_ns;
+  counts.last_ns -= kernel_.client_start_ns;
+  return counts;
+}
+
 // Not an Entry: what a test does is no client's call.
 int Machine::AddFaultRule(FaultRule rule) {
   executor_.Enter();
   CountStepsFor(rule);
+  for (FaultStep& step : rule.steps) {
+    if (step.when.kind == FaultWhen::Kind::kAtTime) step.when.first += static_cast<uint64_t>(kernel_.client_start_ns);
+  }
   const int id = kernel_.faults.Add(std::move(rule));
   executor_.Leave();
   return id;
@@ -40,12 +50,28 @@ void Machine::RemoveFaultRule(int rule) {
 
 FaultRuleCounts Machine::CountsOfFaultRule(int rule) {
   executor_.Enter();
-  FaultRuleCounts counts = kernel_.faults.counts(rule);
+  FaultRuleCounts counts = FromClientStart(kernel_.faults.counts(rule));
   executor_.Leave();
   return counts;
 }
 
-std::vector<FaultRuleCounts> Machine::FaultCounts() { return kernel_.faults.AllCounts(); }
+std::vector<FaultRuleCounts> Machine::FaultCounts() {
+  std::vector<FaultRuleCounts> all = kernel_.faults.AllCounts();
+  for (FaultRuleCounts& counts : all) counts = FromClientStart(std::move(counts));
+  return all;
+}
+
+void Machine::PauseFaults() {
+  executor_.Enter();
+  kernel_.faults.Pause();
+  executor_.Leave();
+}
+
+void Machine::ResumeFaults() {
+  executor_.Enter();
+  kernel_.faults.Resume();
+  executor_.Leave();
+}
 
 int Machine::CountHeld(absl::string_view tag) {
   executor_.Enter();

@@ -77,6 +77,7 @@ absl::Status Machine::MountSimfs(const SimfsOptions& options) {
   mkfs_options.label = options.path;
   SimfsMount mount = {options, &AddDisk(*disk), options.device_node ? &AddDisk(*disk) : nullptr};
   mount.disk->set_observer(options.observer);
+  if (mount.device != nullptr) mount.device->set_observer(options.observer, /*number=*/1);
   Entry entry(*this, nullptr, /*cost_ns=*/0);
   if (options.saved_disks != nullptr) {
     absl::string_view saved = *options.saved_disks;
@@ -85,7 +86,8 @@ absl::Status Machine::MountSimfs(const SimfsOptions& options) {
     }
     mount.options.saved_disks = nullptr;
   } else if (options.contents != nullptr) {
-    mount.disk->Load(*options.contents);
+    mount.disk->Load(*options.contents, 0);
+    if (mount.device != nullptr) mount.device->Load(*options.contents, DiskObserver::kSectorsPerDisk);
     mount.options.contents = nullptr;  // theirs to keep only until now
   } else {
     std::string problem;
@@ -114,7 +116,7 @@ absl::Status Machine::MountSimfsInside(const SimfsMount& mount) {
     device.limits = LimitsOf(*mount.device);
     device.physical_block_size = mount.device->parameters().physical_block_size;
     device.rdev = makedev(kBlockMajor, static_cast<unsigned>(disks_.size()));
-    simfs::AddNode(*sb, "dev0", MakeBlockDevice(*sb, *mount.device, device));
+    simfs::AddNode(*sb, kDeviceNode, MakeBlockDevice(*sb, *mount.device, device));
   }
   return MountInside(mount.options.path, std::move(sb));
 }

@@ -7,7 +7,7 @@ packages=(
   # The build.
   bazel-bootstrap g++ libabsl-dev libaio-dev libbenchmark-dev libgmock-dev libgtest-dev nlohmann-json3-dev
   # Programs that the tests run as clients; python3 counts the tests in .ci/run, too.
-  fio python3 qemu-utils sqlite3 stress-ng sysbench
+  fio mariadb-server-core python3 qemu-utils rocksdb-tools sqlite3 stress-ng sysbench thin-provisioning-tools
 )
 
 fail() {

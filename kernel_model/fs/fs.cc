@@ -209,10 +209,12 @@ FaultPoint fault_point(const kiocb& iocb, size_t bytes) {
   return point;
 }
 
-int fault_page(kiocb* iocb, size_t bytes) {
+int fault_page(kiocb* iocb, size_t bytes, bool read) {
   if (std::exchange(iocb->ki_progress.fault_asked_at, iocb->ki_pos) == iocb->ki_pos) return 0;
   const auto in_page = static_cast<size_t>(iocb->ki_pos) % kPageSize;
-  return -ask_fault(FaultSite::kPage, kAllFaultKinds, fault_point(*iocb, std::min(bytes, kPageSize - in_page))).error;
+  FaultPoint point = fault_point(*iocb, std::min(bytes, kPageSize - in_page));
+  point.waits = read;
+  return -ask_fault(FaultSite::kPage, kAllFaultKinds, point).error;
 }
 
 int fault_fsync(file* filp, fsync_state* state) {

@@ -135,9 +135,9 @@ int kiocb_set_rw_flags(kiocb* iocb, int flags, bool write);
 
 // A read or write at an occasion of the fault rules. Valid as long as `iocb` is.
 FaultPoint fault_point(const kiocb& iocb, size_t bytes);
-// 0, or the -errno with which a buffered request meets the page at its position. Each page is one occasion of a
-// request, however often that comes back to it. `bytes`: how many it has left.
-int fault_page(kiocb* iocb, size_t bytes);
+// 0, or the -errno with which a buffered request meets the page at its position: one that has to be read first, if
+// `read`. Each page is one occasion of a request, however often that comes back to it. `bytes`: how many it has left.
+int fault_page(kiocb* iocb, size_t bytes, bool read);
 
 struct poll_table_struct {
   // Called by ->poll for each wait queue that announces changes.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -10,13 +11,27 @@
 #include "kernel_model/fs/namespace.h"
 #include "kernel_model/fs/syscalls.h"
 #include "kernel_model/kernel/sched.h"
-#include "kernel_model/mm/filemap.h"
+#include "kernel_model/mm/folio.h"
 
 namespace aiolab {
 namespace {
 
 int sync_filesystem(super_block& sb) {
   return sb.s_op != nullptr && sb.s_op->sync_fs != nullptr ? sb.s_op->sync_fs(sb, /*wait=*/1) : 0;
+}
+
+// What was written to device nodes, by way of their pages. Their caches are not flushed.
+void sync_bdevs() {
+  std::vector<std::shared_ptr<inode>> devices;
+  list_head& mappings = current_kernel().vm->mappings;
+  for (list_head* entry = mappings.next; entry != &mappings; entry = entry->next) {
+    const std::shared_ptr<inode> node = list_entry(entry, address_space, mapping_list)->host_reference.lock();
+    if (node != nullptr && S_ISBLK(node->i_mode)) devices.push_back(node);
+  }
+  for (const std::shared_ptr<inode>& device : devices) {
+    fsync_state state;
+    filemap_write_and_wait_range(*device->i_mapping, 0, std::numeric_limits<uint64_t>::max(), &state);
+  }
 }
 
 // Pages [first, last]. The metadata that lead to them are not written.
@@ -36,6 +51,7 @@ int SyncRange(file* filp, uint64_t first, uint64_t last, unsigned flags) {
 long sys_sync() {
   const std::vector<std::shared_ptr<vfsmount>> mounts = current().fs->mounts;
   for (const std::shared_ptr<vfsmount>& mount : mounts) sync_filesystem(*mount->mnt_sb);
+  sync_bdevs();
   return 0;
 }
 

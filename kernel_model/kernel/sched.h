@@ -94,7 +94,8 @@ struct kernel_state {
   block_device* disk = nullptr;      // the machine's one disk
   // The date at executor time 0, in nanoseconds of Unix time: 2025-01-01 00:00:00 UTC, so that runs repeat.
   int64_t realtime_start_ns = 1'735'689'600'000'000'000;
-  vm_state* vm = nullptr;  // the page cache
+  int64_t client_start_ns = 0;  // executor time from which the trace and fault rules count: Machine::StartClient()
+  vm_state* vm = nullptr;       // the page cache
   // There was a power cut: devices fail everything, interruptible sleeps end, and what is left of the kernel only
   // unwinds.
   bool power_off = false;
@@ -126,13 +127,13 @@ class ScopedCurrent {
 inline int smp_processor_id() { return current().cpu; }
 
 // Adds to the trace under the current task and time. The fields are evaluated only if the trace is on.
-#define TRACE_EVENT(name, ...)                                         \
-  do {                                                                 \
-    ::aiolab::kernel_state& trace_kernel = ::aiolab::current_kernel(); \
-    if (trace_kernel.trace.enabled()) {                                \
-      trace_kernel.trace.SetTime(trace_kernel.executor.NowNs());       \
-      trace_kernel.trace.Add(name, __VA_ARGS__);                       \
-    }                                                                  \
+#define TRACE_EVENT(name, ...)                                                                  \
+  do {                                                                                          \
+    ::aiolab::kernel_state& trace_kernel = ::aiolab::current_kernel();                          \
+    if (trace_kernel.trace.enabled()) {                                                         \
+      trace_kernel.trace.SetTime(trace_kernel.executor.NowNs() - trace_kernel.client_start_ns); \
+      trace_kernel.trace.Add(name, __VA_ARGS__);                                                \
+    }                                                                                           \
   } while (false)
 
 enum class SleepResult { kDone, kTimedOut, kSignal, kStuck };

@@ -113,7 +113,10 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
         n = std::min<uint64_t>(n, static_cast<uint64_t>(size - iocb->ki_pos));
       }
       n = std::min<uint64_t>(n, kPageSize - static_cast<uint64_t>(iocb->ki_pos) % kPageSize);
-      if (const int error = fault_page(iocb, n); error != 0) return moved > 0 ? moved : error;
+      const bool there = !mapping.swaps && Uptodate(mapping, static_cast<uint64_t>(iocb->ki_pos) >> kPageShift);
+      if (!there || direction == Direction::kWrite) {
+        if (const int error = fault_page(iocb, n, /*read=*/!there); error != 0) return moved > 0 ? moved : error;
+      }
     }
     const uint64_t first = static_cast<uint64_t>(iocb->ki_pos) >> kPageShift;
     uint64_t last = (static_cast<uint64_t>(iocb->ki_pos) + n - 1) >> kPageShift;

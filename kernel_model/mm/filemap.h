@@ -103,6 +103,7 @@ struct address_space {
   // Asks the device for `nr` pages from `first`, on behalf of `iocb`; folio_end_read follows when they are there. Null:
   // every page is always there, as on tmpfs.
   void (*readahead)(kiocb* iocb, address_space& mapping, uint64_t first, uint64_t nr) = nullptr;
+  bool swaps = false;         // a page that is in memory may be out of it the next moment: tmpfs
   uint64_t first_sector = 0;  // where the file begins on the device; its blocks follow one another
   absl::flat_hash_map<uint64_t, std::unique_ptr<page_state>> i_page_states;  // by page index
   std::vector<std::unique_ptr<page_state>> free_page_states;                 // to be used again

@@ -69,6 +69,12 @@ int GetUptodateFolio(kiocb* iocb, address_space& mapping, uint64_t index, uint64
   return 0;
 }
 
+// Whether the page at `index` is read for who uses it next, or was read ahead and nobody has used it yet.
+bool MayHaveToRead(const address_space& mapping, uint64_t index) {
+  const folio* const page = filemap_get_folio(mapping, index);
+  return page == nullptr || !page->uptodate || page->unused;
+}
+
 // Mirrors: filemap_read.
 ssize_t filemap_read_pages(kiocb* iocb, iov_iter* to, address_space& mapping) {
   const inode& node = *mapping.host;
@@ -77,7 +83,7 @@ ssize_t filemap_read_pages(kiocb* iocb, iov_iter* to, address_space& mapping) {
     const uint64_t index = IndexOf(iocb->ki_pos);
     const loff_t end = std::min<uint64_t>(node.i_size, static_cast<uint64_t>(iocb->ki_pos) + to->count);
     if (fault_armed(FaultSite::kPage)) [[unlikely]] {
-      error = fault_page(iocb, end - iocb->ki_pos);
+      if (MayHaveToRead(mapping, index)) error = fault_page(iocb, end - iocb->ki_pos, /*read=*/true);
       if (error != 0) break;
     }
     folio* page = nullptr;
@@ -112,14 +118,19 @@ bool FaultIn(iov_iter* from) {
   return true;
 }
 
+// Whether a write of [offset, offset + bytes) within a page leaves bytes of it that the file had before.
+bool LeavesOldBytes(const address_space& mapping, uint64_t index, size_t offset, size_t bytes) {
+  const uint64_t size = static_cast<uint64_t>(mapping.host->i_size);
+  const uint64_t start = StartOf(index);
+  return start < size && (offset > 0 || (bytes < kPageSize && start + offset + bytes < size));
+}
+
 // The page for a write of [offset, offset + bytes) within it, with what of its old bytes the write leaves. 0, or why it
 // has to wait or fail.
 //
 // Mirrors: iomap_write_begin.
 int WriteBegin(kiocb* iocb, address_space& mapping, uint64_t index, size_t offset, size_t bytes, folio** found) {
-  const uint64_t size = static_cast<uint64_t>(mapping.host->i_size);
-  const uint64_t start = StartOf(index);
-  const bool leaves_old_bytes = start < size && (offset > 0 || (bytes < kPageSize && start + offset + bytes < size));
+  const bool leaves_old_bytes = LeavesOldBytes(mapping, index, offset, bytes);
   for (;;) {
     folio* page = filemap_get_folio(mapping, index);
     if (page != nullptr && page->locked) {
@@ -183,12 +194,23 @@ int WriteOnePage(kiocb* iocb, iov_iter* from, address_space& mapping, size_t all
   }
 }
 
+// A dirty page has its bytes, its memory and its space.
+int FaultAtWrite(kiocb* iocb, address_space& mapping, size_t allowed) {
+  const uint64_t index = IndexOf(iocb->ki_pos);
+  const folio* const there = filemap_get_folio(mapping, index);
+  if (there != nullptr && there->dirty) return 0;
+  const size_t offset = OffsetInPage(iocb->ki_pos);
+  const bool read =
+      MayHaveToRead(mapping, index) && LeavesOldBytes(mapping, index, offset, std::min(kPageSize - offset, allowed));
+  return fault_page(iocb, allowed, read);
+}
+
 // Mirrors: generic_perform_write. 0, -EIOCBRETRY or the error that ended it.
 int generic_perform_write(kiocb* iocb, iov_iter* from, address_space& mapping, size_t allowed) {
   while (allowed > 0) {
     if (const int error = balance_dirty_pages_ratelimited(mapping, iocb); error != 0) return error;
     if (fault_armed(FaultSite::kPage)) [[unlikely]] {
-      if (const int error = fault_page(iocb, allowed); error != 0) return error;
+      if (const int error = FaultAtWrite(iocb, mapping, allowed); error != 0) return error;
     }
     const size_t left = from->count;
     const int error = WriteOnePage(iocb, from, mapping, allowed);

@@ -65,6 +65,7 @@ void filemap_remove_folio(folio* page) {
 }
 
 void folio_mark_accessed(folio* page) {
+  page->unused = false;
   list_del_init(&page->lru);
   UpdateLru(page);
 }
@@ -82,7 +83,7 @@ void folio_unlock(folio* page) {
 }
 
 void folio_end_read(folio* page, bool success) {
-  page->uptodate = success;
+  page->uptodate = page->unused = success;
   page->error = !success;
   folio_unlock(page);
 }

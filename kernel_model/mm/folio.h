@@ -26,6 +26,7 @@ struct folio {
   bool dirty = false;       // they are not on the device, nor on their way
   bool writeback = false;   // they are on their way
   bool error = false;       // the last read of it failed
+  bool unused = false;      // nobody has used it since it was read: who comes first would learn of an error
   bool readahead = false;   // who reads this one asks for the next window
   bool dropbehind = false;  // goes when whoever brought it is done (RWF_DONTCACHE)
   wait_queue_head wait;     // woken when it is no longer locked, or no longer under writeback

@@ -49,6 +49,7 @@ struct shmem_inode_info : inode {
   explicit shmem_inode_info(const shmem_backing& backing) : mapping(shmem_aops) {
     mapping.readahead = backing.readahead;
     mapping.direct_IO = backing.direct_IO;
+    mapping.swaps = true;
   }
 
   address_space mapping;

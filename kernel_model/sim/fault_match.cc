@@ -37,6 +37,8 @@ bool FaultFits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
       // A wait is interrupted where it begins, and the call ends with another error before that.
       if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) return point.waits == (what.error == EINTR);
       if (!what.model.empty()) return point.models;
+      if (site == FaultSite::kPage)
+        return OnlyForWrites(what.error) ? IsFaultWrite(point.op) : what.error != EIO || point.waits;
       return !transfer || what.illegal || !OnlyForWrites(what.error) || IsFaultWrite(point.op) ||
              (site == FaultSite::kComplete && IsFaultFsync(point.op));
     case FaultKind::kNowaitBlock:
@@ -93,6 +95,7 @@ absl::string_view WhyItDoesNotFit(const FaultWhat& what) {
     case FaultKind::kErrno:
       if (what.error == EAGAIN) return ": it needs another request that is not reaped yet (slab=...:enomem does not)";
       if (what.error == EINTR) return ": none had to wait";
+      if (what.error == EIO && what.model.empty()) return ": none had to be read";
       return OnlyForWrites(what.error) ? ": none was a write or an fsync" : "";
     case FaultKind::kNowaitBlock:
       return ": none had RWF_NOWAIT";

@@ -20,9 +20,15 @@ std::vector<FaultProgress> FaultEngine::Progress() {
   return progress;
 }
 
-void FaultEngine::GoOnFrom(const std::vector<FaultProgress>& progress) {
+void FaultEngine::GoOnFrom(const std::vector<FaultProgress>& progress, int64_t later_ns) {
   Reindex();
-  for (size_t i = 0; i < rules_.size(); ++i) CountersOf(*rules_[i]) = progress[i];
+  for (size_t i = 0; i < rules_.size(); ++i) {
+    InstalledFaultRule& rule = *rules_[i];
+    CountersOf(rule) = progress[i];
+    for (int64_t* const time_ns : {&rule.first_ns, &rule.last_ns, &rule.spike_until_ns}) {
+      if (rule.hits > 0) *time_ns += later_ns;
+    }
+  }
   Reindex();
 }
 

@@ -64,7 +64,7 @@ void FaultEngine::Reindex() {
   for (FaultPlace& place : places_->at) place = FaultPlace();
   const auto put = [this](FaultSite site, const FaultSlot& slot) {
     places_->at[static_cast<size_t>(site)].Add(slot);
-    armed_[static_cast<size_t>(site)] |= slot.kinds;
+    if (!paused_) armed_[static_cast<size_t>(site)] |= slot.kinds;
   };
   for (const auto& installed : rules_) {
     InstalledFaultRule& rule = *installed;
@@ -87,6 +87,16 @@ void FaultEngine::Reindex() {
       if (!FaultsToPlace(entry.site, rule.rule.any_class).empty()) put(entry.site, {.rule = &rule});
     }
   }
+}
+
+void FaultEngine::Pause() {
+  paused_ = true;
+  Reindex();
+}
+
+void FaultEngine::Resume() {
+  paused_ = false;
+  Reindex();
 }
 
 // Chance is asked once a hit: for how many occasions there is none.

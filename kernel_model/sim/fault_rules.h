@@ -95,7 +95,8 @@ struct FaultPoint {
   // Bits, as points are compared at every occasion.
   bool direct : 1 = false;  // O_DIRECT: whole sectors only
   bool others : 1 = false;  // another request of the context is in flight; at submission, or has not been reaped
-  bool waits : 1 = true;    // at getevents: the call has to wait, so a signal can end it
+  // At getevents: the call has to wait, so a signal can end it. At page: it has to be read first.
+  bool waits : 1 = true;
   bool bytes : 1 = true;    // at device: they are in the request's memory, and not moved elsewhere when it has ended
   bool models : 1 = false;  // at fsync: the file's file system knows what a failure leaves behind
 };
@@ -227,10 +228,15 @@ class FaultEngine {
   // Of all rules that are there, in the order of Add().
   std::vector<FaultRuleCounts> AllCounts() const;
 
+  // Until Resume() no rule strikes, and none counts.
+  void Pause();
+  void Resume();
+
   // Of all rules, in the order of Add(); and goes on from there, in an engine with the same rules: on another machine,
-  // which is this one after a boot. A sector that went bad at `complete` was one of a file that was open before.
+  // which is this one after a boot and by whose clock it was `later_ns` later. A sector that went bad at `complete` was
+  // one of a file that was open before.
   std::vector<FaultProgress> Progress();
-  void GoOnFrom(const std::vector<FaultProgress>& progress);
+  void GoOnFrom(const std::vector<FaultProgress>& progress, int64_t later_ns = 0);
 
   // Every rule about the place counts the occasion, and the first whose turn it is strikes. Only rules of `kinds` take
   // part.
@@ -254,6 +260,7 @@ class FaultEngine {
 
   Chooser& chooser_;
   std::array<FaultKinds, kFaultSites> armed_ = {};  // what the rules about each place strike with
+  bool paused_ = false;
   int next_id_ = 0;
   std::vector<std::unique_ptr<InstalledFaultRule>> rules_;
   std::unique_ptr<Places> places_;

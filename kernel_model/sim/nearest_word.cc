@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
 namespace aiolab {
 
 size_t EditDistance(absl::string_view a, absl::string_view b) {
@@ -30,6 +33,13 @@ std::string NearestWord(absl::string_view word, const std::vector<std::string>& 
     if (distance <= distance_max && (nearest.empty() || distance < EditDistance(word, nearest))) nearest = candidate;
   }
   return nearest;
+}
+
+std::string NoSuchWord(absl::string_view kind, absl::string_view word, const std::vector<std::string>& words) {
+  const std::string nearest = NearestWord(word, words);
+  return absl::StrCat("there is no ", kind, " \"", word, "\"; ",
+                      nearest.empty() ? absl::StrCat("there are ", absl::StrJoin(words, ", "))
+                                      : absl::StrCat("did you mean ", nearest, "?"));
 }
 
 }  // namespace aiolab

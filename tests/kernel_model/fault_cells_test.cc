@@ -638,7 +638,14 @@ std::map<std::string, Scenario> MakeScenarios() {
 
   s["page/eio"] = PageFails("eio", EIO);
   s["page/enomem"] = PageFails("enomem", ENOMEM);
-  s["page/enospc"] = PageFails("enospc", ENOSPC);
+  s["page/enospc"] = [](Bench& b) {
+    ScopedFault f(b.machine_, "page[off=4096]=nth(1):enospc");
+    std::string buffer(2 * kBlock, 'X');
+    EXPECT_EQ(b.Run(b.Write(buffer.data(), buffer.size())), static_cast<int64_t>(kBlock));
+    EXPECT_EQ(b.Run(b.Read(buffer.data(), buffer.size())), static_cast<int64_t>(2 * kBlock));
+    EXPECT_EQ(buffer, Blocks('X') + Blocks('b'));
+    EXPECT_EQ(f.occasions(), 1);  // of which a read is none
+  };
   s["page/nowait-block"] = [](Bench& b) {
     ScopedFault f(b.machine_, "page[off=4096]=nth(1):nowait-block");
     char buffer[3 * kBlock];

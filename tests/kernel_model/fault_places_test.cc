@@ -83,6 +83,37 @@ TEST_F(FaultPlacesTest, APageOfADiskThatCannotBeWrittenIsAnErrorOrAShortWrite) {
   EXPECT_EQ(rig_.Contents("/data/a"), Text('X') + Text('b'));
 }
 
+// A page that somebody has used since it was read has its bytes. One that was read ahead and that nobody has come to
+// has not: its read would be the one that failed.
+TEST_F(FaultPlacesTest, AReadOfAPageInTheCacheIsNoOccasion) {
+  ScopedFault f(rig_.machine(), "page[op=read]=always:eio");
+  f.AllowUnfired();
+  EXPECT_EQ(Run(Write('X')), kBlock);
+  EXPECT_EQ(Run(Read(0, kBlock)), kBlock);
+  EXPECT_EQ(f.occasions(), 0);
+  EXPECT_EQ(Run(Read(0, 2 * kBlock)), kBlock);
+  EXPECT_EQ(f.occasions(), 1);
+}
+
+// A write that replaces a page reads nothing; one that changes a part of it does.
+TEST_F(FaultPlacesTest, AWriteFailsToReadOnlyWhatItLeavesOfAPage) {
+  ScopedFault f(rig_.machine(), "page[op=write]=always:eio");
+  EXPECT_EQ(Run(Write('X')), kBlock);
+  EXPECT_EQ(Run(Write('Y', 2 * kBlock, 100)), 100) << "behind the end";
+  EXPECT_EQ(Run(Write('Z', kBlock, 100)), -EIO);
+  EXPECT_EQ(f.occasions(), 1);
+}
+
+// It has its memory and its space.
+TEST_F(FaultPlacesTest, AWriteOfADirtyPageIsNoOccasion) {
+  ScopedFault f(rig_.machine(), "page[op=write]=nth(2):enospc");
+  EXPECT_EQ(Run(Write('X')), kBlock);
+  EXPECT_EQ(Run(Write('Y')), kBlock);
+  EXPECT_EQ(f.occasions(), 1);
+  EXPECT_EQ(rig_.Sync(), 0);
+  EXPECT_EQ(Run(Write('Z')), -ENOSPC);
+}
+
 // A request that waits for its page comes back to it, and is not asked again.
 TEST_F(FaultPlacesTest, APageIsOneOccasionOfARequest) {
   ScopedFault f(rig_.machine(), "page=nth(9):eio");
@@ -175,6 +206,17 @@ TEST_F(FaultPlacesTest, ATaskIsAClientsThread) {
 }
 
 // ---- fsync's aftermath, for one fsync on a file system that is mounted as ext4-ordered.
+
+// A rule that comes in the middle of a run counts from the machine's start, too.
+TEST_F(FaultPlacesTest, ATimeIsTheMachinesAndNotTheRules) {
+  rig_.Sleep(1'000'000'000);
+  ScopedFault over(rig_.machine(), "fsync=at(900ms):eio");
+  ScopedFault later(rig_.machine(), "fsync=at(1500ms):enospc");
+  EXPECT_EQ(rig_.Fsync(fd_), -EIO);
+  EXPECT_EQ(rig_.Fsync(fd_), 0);
+  rig_.Sleep(1'000'000'000);
+  EXPECT_EQ(rig_.Fsync(fd_), -ENOSPC);
+}
 
 class ErrorModelTest : public FaultPlacesTest {
  protected:
@@ -337,6 +379,15 @@ TEST_F(HostFaultsTest, ASystemCallThatSyncsIsAnFsync) {
   EXPECT_EQ(kernel_.fsync(fd_), -EIO);
   EXPECT_EQ(kernel_.fdatasync(fd_), -ENOSPC);
   EXPECT_EQ(kernel_.fsync(fd_), 0);
+}
+
+TEST_F(HostFaultsTest, AReadOfAPageInTheCacheIsNoOccasion) {
+  ScopedFault f(machine_, "page=nth(2):eio");
+  EXPECT_EQ(Run(IOCB_CMD_PREAD), kBlock);
+  EXPECT_EQ(Run(IOCB_CMD_PREAD), kBlock);
+  EXPECT_EQ(f.occasions(), 1);
+  machine_.DropCaches();
+  EXPECT_EQ(Run(IOCB_CMD_PREAD), -EIO);
 }
 
 // The model does not have the bytes of a host's file on its disk.

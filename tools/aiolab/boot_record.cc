@@ -22,8 +22,9 @@ absl::Status WriteBootRecord(const std::string& run_dir, const BootRecord& recor
       {"rule", record.rule},
       {"token", record.token},
       {"chooser_state", record.chooser_state},
-      {"machine_ns", record.machine_ns},
       {"client_ns", record.client_ns},
+      {"ran_ns", record.ran_ns},
+      {"machine_start_ns", record.machine_start_ns},
       {"faults", record.faults},
       {"not_replayable_because", record.not_replayable_because},
   };
@@ -40,8 +41,9 @@ absl::StatusOr<BootRecord> ReadBootRecord(const std::string& run_dir, bool disks
   json.at("rule").get_to(record.rule);
   json.at("token").get_to(record.token);
   json.at("chooser_state").get_to(record.chooser_state);
-  json.at("machine_ns").get_to(record.machine_ns);
   json.at("client_ns").get_to(record.client_ns);
+  json.at("ran_ns").get_to(record.ran_ns);
+  json.at("machine_start_ns").get_to(record.machine_start_ns);
   json.at("faults").get_to(record.faults);
   json.at("not_replayable_because").get_to(record.not_replayable_because);
   if (!disks) return record;

@@ -14,11 +14,12 @@
 namespace aiolab {
 
 struct BootRecord {
-  std::string rule;            // that cut the power
-  std::string token;           // of all that was asked so far, by this boot and those before it
-  uint64_t chooser_state = 0;  // SeededChooser::state()
-  int64_t machine_ns = 0;      // virtual time of the machine, and of the client
-  int64_t client_ns = 0;
+  std::string rule;              // that cut the power
+  std::string token;             // of all that was asked so far, by this boot and those before it
+  uint64_t chooser_state = 0;    // SeededChooser::state()
+  int64_t client_ns = 0;         // the client's time
+  int64_t ran_ns = 0;            // how much of it the machine was there
+  int64_t machine_start_ns = 0;  // when that began, by the machine's clock
   std::vector<FaultProgress> faults;
   std::vector<std::string> not_replayable_because;
   std::string saved_disks;  // Machine::SavedDisks()

@@ -18,22 +18,24 @@
 namespace aiolab {
 namespace {
 
-// The child that signals are passed on to; 0 while there is none. Set before SIGTERM and SIGHUP are let in and cleared
-// before the child is reaped, so that its pid cannot have become someone else's.
+// The child, or its group, that signals are passed on to, as kill() takes it; 0 while there is none. Set before they
+// are let in and cleared before the child is reaped, so that its pid cannot have become someone else's.
 volatile sig_atomic_t forward_to_pid = 0;
+volatile sig_atomic_t forwarded_signal = 0;
 
 void ForwardSignal(int signal) {
   const int saved_errno = errno;
-  if (forward_to_pid > 0) kill(static_cast<pid_t>(forward_to_pid), signal);
+  if (forward_to_pid != 0 && kill(static_cast<pid_t>(forward_to_pid), signal) == 0) forwarded_signal = signal;
   errno = saved_errno;
 }
 
-constexpr int kIgnored[] = {SIGINT, SIGQUIT};
+constexpr int kFromTerminal[] = {SIGINT, SIGQUIT};
 constexpr int kForwarded[] = {SIGTERM, SIGHUP};
 
-sigset_t ForwardedSet() {
+sigset_t GuardedSet() {
   sigset_t set;
   sigemptyset(&set);
+  for (const int signal : kFromTerminal) sigaddset(&set, signal);
   for (const int signal : kForwarded) sigaddset(&set, signal);
   return set;
 }
@@ -42,10 +44,11 @@ sigset_t ForwardedSet() {
 // ignored, here and in the program.
 class SignalGuard {
  public:
-  SignalGuard() {
-    const sigset_t forwarded = ForwardedSet();
-    sigprocmask(SIG_BLOCK, &forwarded, &mask_before_);
-    for (const int signal : kIgnored) Replace(signal, SIG_IGN);
+  // Who has its own group does not get what the terminal sends.
+  explicit SignalGuard(bool own_group) {
+    const sigset_t guarded = GuardedSet();
+    sigprocmask(SIG_BLOCK, &guarded, &mask_before_);
+    for (const int signal : kFromTerminal) Replace(signal, own_group ? ForwardSignal : SIG_IGN);
     for (const int signal : kForwarded) Replace(signal, ForwardSignal);
   }
   ~SignalGuard() { Restore(); }
@@ -108,6 +111,13 @@ bool SendTo(const std::string& path, int fd) {
   return file >= 0 && dup2(file, fd) >= 0;
 }
 
+// In the child. False, with errno, if there is no /dev/null.
+bool StandAlone() {
+  setpgid(0, 0);
+  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return null >= 0 && dup2(null, STDIN_FILENO) >= 0;
+}
+
 // `ancestor` and all that it and its children have started, parents before their children: none sees the others go.
 void KillFamily(pid_t ancestor) {
   std::multimap<pid_t, pid_t> children;
@@ -130,37 +140,41 @@ void KillFamily(pid_t ancestor) {
   for (const pid_t member : family) kill(member, SIGKILL);
 }
 
-// Returns when `child` has ended, or at once if the system has no such fd.
-void LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
-  constexpr int kLookIntervalMs = 500;
-  constexpr int kPowerIntervalMs = 20;
+// Returns when `child` has ended, or at once if the system has no such fd. False if its time is up.
+bool LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
+  const int interval_ms = setup.power_is_off == nullptr ? 500 : 20;
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-  if (fd < 0) return;
+  if (fd < 0) return true;
   pollfd end = {fd, POLLIN, 0};
-  int until_look_ms = 0;
-  const int interval_ms = setup.power_is_off == nullptr ? kLookIntervalMs : kPowerIntervalMs;
-  for (int ready = 0; ready == 0 || (ready < 0 && errno == EINTR); ready = poll(&end, 1, interval_ms)) {
+  int64_t waited_ms = 0;
+  bool in_time = true;
+  for (int ready = 0; in_time && (ready == 0 || (ready < 0 && errno == EINTR));) {
+    if (setup.look != nullptr) setup.look();
     if (setup.power_is_off != nullptr && setup.power_is_off()) KillFamily(child);
-    if (setup.look != nullptr && until_look_ms <= 0) {
-      setup.look();
-      until_look_ms = kLookIntervalMs;
-    }
-    until_look_ms -= interval_ms;
+    ready = poll(&end, 1, interval_ms);
+    if (ready == 0) waited_ms += interval_ms;
+    in_time = setup.seconds_max == 0 || waited_ms < int64_t{setup.seconds_max} * 1000;
   }
   close(fd);
   if (setup.look != nullptr) setup.look();
+  return in_time;
 }
 
 ProgramEnd WaitForEnd(pid_t child, const ProgramSetup& setup) {
-  if (setup.look != nullptr || setup.power_is_off != nullptr) LookUntilTheEnd(child, setup);
+  ProgramEnd end;
+  if (setup.look != nullptr || setup.power_is_off != nullptr || setup.seconds_max > 0) {
+    end.timed_out = !LookUntilTheEnd(child, setup);
+  }
+  if (end.timed_out) kill(static_cast<pid_t>(forward_to_pid), SIGKILL);
   siginfo_t info = {};
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
+  if (setup.own_group) kill(-child, SIGKILL);
   forward_to_pid = 0;
+  end.passed_on = static_cast<int>(forwarded_signal);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  ProgramEnd end;
   if (WIFSIGNALED(status)) {
     end.signal = WTERMSIG(status);
   } else {
@@ -179,12 +193,13 @@ absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vecto
   int exec_error[2];  // carries execve's errno; closed by its success
   if (pipe2(exec_error, O_CLOEXEC) != 0) return FileError(errno, path, "no pipe for starting it");
 
-  SignalGuard guard;
+  SignalGuard guard(setup.own_group);
   const pid_t child = fork();
   if (child == 0) {
     guard.Restore();
-    if (SendTo(setup.out, STDOUT_FILENO) && SendTo(setup.err, STDERR_FILENO))
+    if ((!setup.own_group || StandAlone()) && SendTo(setup.out, STDOUT_FILENO) && SendTo(setup.err, STDERR_FILENO)) {
       execve(path.c_str(), args.data(), envp.data());
+    }
     const int error = errno;
     if (write(exec_error[1], &error, sizeof(error)) < 0) _exit(126);
     _exit(127);
@@ -195,9 +210,11 @@ absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vecto
     close(exec_error[0]);
     return FileError(fork_error, path, "cannot be started");
   }
-  forward_to_pid = child;
-  const sigset_t forwarded = ForwardedSet();
-  sigprocmask(SIG_UNBLOCK, &forwarded, nullptr);
+  if (setup.own_group) setpgid(child, child);  // whoever of the two is first
+  forward_to_pid = setup.own_group ? -child : child;
+  forwarded_signal = 0;
+  const sigset_t guarded = GuardedSet();
+  sigprocmask(SIG_UNBLOCK, &guarded, nullptr);
 
   int error = 0;
   ssize_t size;

@@ -13,8 +13,10 @@ namespace aiolab {
 
 // How a program ended.
 struct ProgramEnd {
-  int status = 0;  // its exit status, if `signal` is 0
-  int signal = 0;  // what killed it, or 0
+  int status = 0;          // its exit status, if `signal` is 0
+  int signal = 0;          // what killed it, or 0
+  int passed_on = 0;       // the last signal that was passed on to it, or 0
+  bool timed_out = false;  // it was killed because its time was up
 
   // What a shell would report: the status, or 128 + signal.
   int ShellStatus() const { return signal != 0 ? 128 + signal : status; }
@@ -28,15 +30,19 @@ struct ProgramSetup {
   // where this process's go.
   std::string out = {};
   std::string err = {};
-  std::function<void()> look = nullptr;  // called about twice a second meanwhile, and once at the end
+  std::function<void()> look = nullptr;  // called at least twice a second meanwhile, and once at the end
+  // It is a process group of its own, with nothing on its standard input. SIGINT and SIGQUIT are passed on as well, all
+  // to the whole group, of which nobody is left when its first process has ended.
+  bool own_group = false;
+  int seconds_max = 0;  // after that it is killed; 0: never
   // Asked fifty times a second meanwhile. True: the power of the program's machine has gone, and the program is killed
   // and everything that it has started. Null: that never happens.
   std::function<bool()> power_is_off = nullptr;
 };
 
 // Runs the file at `path` with `argv` (argv[0] included) in
-// this process's group and on its terminal. Meanwhile SIGINT and SIGQUIT, which a terminal sends to the program too,
-// are ignored here, and SIGTERM and SIGHUP are passed on to it.
+// this process's group and on its terminal, unless setup.own_group. Meanwhile SIGINT and SIGQUIT, which a terminal
+// sends to the program too, are ignored here, and SIGTERM and SIGHUP are passed on to it.
 //
 // Not thread-safe, nor to be called while another child is waited for. UNKNOWN if it cannot be started.
 absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,

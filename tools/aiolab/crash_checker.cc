@@ -11,10 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "tools/aiolab/client_process.h"
-#include "tools/aiolab/copy_tree.h"
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/report.h"
-#include "uapi/host_syscalls.h"
 
 namespace aiolab {
 namespace {
@@ -27,9 +25,11 @@ constexpr int kNotFound = 127;
 
 constexpr size_t kSaidBytesMax = 2000;
 
-ProgramSetup CleanSetup(const std::string& said) {
+ProgramSetup CleanSetup(const std::string& said, int seconds_max) {
   ProgramSetup setup;
   setup.only_these = true;
+  setup.own_group = true;
+  setup.seconds_max = seconds_max;
   for (const char* name : {"PATH", "HOME", "TMPDIR"}) {
     const char* const value = getenv(name);
     if (value != nullptr) setup.environment[name] = value;
@@ -38,10 +38,11 @@ ProgramSetup CleanSetup(const std::string& said) {
   return setup;
 }
 
-absl::StatusOr<ProgramEnd> RunShell(const std::vector<std::string>& arguments, const std::string& said) {
+absl::StatusOr<ProgramEnd> RunShell(const std::vector<std::string>& arguments, const std::string& said,
+                                    int seconds_max = 0) {
   std::vector<std::string> argv = {"sh"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return RunToItsEnd("/bin/sh", argv, CleanSetup(said));
+  return RunToItsEnd("/bin/sh", argv, CleanSetup(said, seconds_max));
 }
 
 // The program that a command begins with; empty if only the shell can tell.
@@ -58,9 +59,23 @@ std::string Said(const std::string& path) {
   return std::string(absl::StripAsciiWhitespace(text));
 }
 
+// "ended with status 1", "was killed by SIGSEGV"; a shell tells of its own child's signal by its status.
+std::string HowItEnded(const ProgramEnd& end, int seconds_max) {
+  if (end.timed_out) return absl::StrCat("had not ended after ", seconds_max, " s (--check-timeout)");
+  const int status = end.ShellStatus();
+  const char* const signal = status > 128 ? sigabbrev_np(status - 128) : nullptr;
+  if (signal == nullptr) return absl::StrCat("ended with status ", status);
+  return end.signal != 0 ? absl::StrCat("was killed by SIG", signal)
+                         : absl::StrCat("ended with status ", status, ", which a shell says of SIG", signal);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CommandChecker>> CommandChecker::Make(const std::string& command) {
+std::string CheckCommand(const std::string& command, const std::string& dir, const std::string& acked) {
+  return absl::StrReplaceAll(command, {{"{dir}", ShellQuote({dir})}, {"{acked}", ShellQuote({acked})}});
+}
+
+absl::StatusOr<std::unique_ptr<CommandChecker>> CommandChecker::Make(const std::string& command, int seconds_max) {
   absl::StatusOr<std::unique_ptr<TemporaryDirectory>> directory = TemporaryDirectory::Make("aiolab-crash");
   if (!directory.ok()) return directory.status();
   const std::string said = (*directory)->path() + "/said";
@@ -78,11 +93,10 @@ absl::StatusOr<std::unique_ptr<CommandChecker>> CommandChecker::Make(const std::
                                                      word.find('/') == word.npos ? "' in PATH" : "' that can be run"));
     }
   }
-  return std::unique_ptr<CommandChecker>(new CommandChecker(command, *std::move(directory)));
+  return std::unique_ptr<CommandChecker>(new CommandChecker(command, seconds_max, *std::move(directory)));
 }
 
-absl::StatusOr<std::string> CommandChecker::Check(FileSyscalls& kernel, const std::string& prefix,
-                                                  absl::string_view acknowledged) {
+absl::StatusOr<std::string> CommandChecker::Check(const CrashFiles& files, absl::string_view acknowledged) {
   const std::string dir = directory_->path() + "/dir";
   const std::string acked = directory_->path() + "/acked";
   const std::string said = directory_->path() + "/said";
@@ -91,16 +105,14 @@ absl::StatusOr<std::string> CommandChecker::Check(FileSyscalls& kernel, const st
   fs::remove(said, error);
   if (mkdir(dir.c_str(), 0700) != 0) return FileError(errno, dir, "cannot be made");
   if (const absl::Status status = ReplaceFile(acked, acknowledged); !status.ok()) return status;
-  HostSyscalls host;
-  if (const absl::Status status = CopyTree(kernel, prefix, host, dir); !status.ok()) {
+  if (const absl::Status status = CopyToHost(files, dir); !status.ok()) {
+    if (!absl::IsInternal(status)) return status;
     return absl::StrCat("the files cannot be read: ", status.message());
   }
-  const std::string command =
-      absl::StrReplaceAll(command_, {{"{dir}", ShellQuote({dir})}, {"{acked}", ShellQuote({acked})}});
-  const absl::StatusOr<ProgramEnd> end = RunShell({"-c", command}, said);
+  const absl::StatusOr<ProgramEnd> end = RunShell({"-c", CheckCommand(command_, dir, acked)}, said, seconds_max_);
   if (!end.ok()) return end.status();
-  if (end->signal == SIGINT || end->signal == SIGTERM || end->signal == SIGHUP || end->signal == SIGQUIT) {
-    return absl::CancelledError(absl::StrCat("the checker was ended by ", strsignal(end->signal)));
+  if (end->passed_on != 0) {
+    return absl::CancelledError(absl::StrCat("ended by SIG", sigabbrev_np(end->passed_on)));
   }
   const int status = end->ShellStatus();
   if (status == 0) return std::string();
@@ -108,7 +120,8 @@ absl::StatusOr<std::string> CommandChecker::Check(FileSyscalls& kernel, const st
     return absl::FailedPreconditionError(absl::StrCat("the checker cannot be run (status ", status, "): ", Said(said)));
   }
   const std::string words = Said(said);
-  return absl::StrCat("the checker ended with status ", status, words.empty() ? ", and said nothing" : ": ", words);
+  return absl::StrCat("the checker ", HowItEnded(*end, seconds_max_), words.empty() ? ", and said nothing" : ": ",
+                      words);
 }
 
 }  // namespace aiolab

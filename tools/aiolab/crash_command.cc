@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -16,10 +20,12 @@
 #include "absl/types/span.h"
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
 #include "tools/aiolab/crash_checker.h"
+#include "tools/aiolab/crash_files.h"
 #include "tools/aiolab/crash_flags.h"
 #include "tools/aiolab/files.h"
 #include "tools/aiolab/help.h"
 #include "tools/aiolab/install_paths.h"
+#include "tools/aiolab/report.h"
 #include "tools/aiolab/run_command.h"
 #include "tools/aiolab/simfs_spec.h"
 #include "tools/aiolab/wal/log_format.h"
@@ -47,7 +53,7 @@ void Say(absl::string_view text) {
 class Progress {
  public:
   void Show(uint64_t points_done, uint64_t points, uint64_t images) {
-    if (!terminal_ || images % 16 != 0) return;
+    if (!terminal_) return;
     fprintf(stderr, "\raiolab: crash point %llu of %llu, %llu images checked ",
             static_cast<unsigned long long>(points_done + 1), static_cast<unsigned long long>(points),
             static_cast<unsigned long long>(images));
@@ -91,15 +97,26 @@ absl::StatusOr<std::string> CheckWal(Syscalls& kernel, const std::string& path, 
                       bytes.size(), " bytes", check.problem.empty() ? "" : ": ", check.problem);
 }
 
-// The log of the process that worked on the files, and what it had promised at the end.
+// Its client wrote something, or was killed before that could be seen.
+bool HasWork(const WriteLog& log) {
+  return log.last_crash_point > log.first_crash_point || !log.has_end ||
+         std::any_of(log.marks.begin(), log.marks.end(), [](const LogMark& mark) { return !mark.note.empty(); });
+}
+
+// The log of the process that worked on the files, and what the client had promised at the end. Where several did, each
+// on files of its own, it is the one with the longest: a child of fork's begins with what its parent did before.
 absl::StatusOr<WriteLog> LogOf(const RunOutcome& outcome, const std::string& prefix) {
   WriteLog found;
+  int rank_of_found = 0;
   int logs = 0;
   for (const auto& [rank, recording] : outcome.recordings) {
     absl::StatusOr<WriteLog> log = ParseWriteLog(recording);
     if (!log.ok()) return log.status();
-    if (log->requests.size() <= log->first_crash_point && log->marks.empty()) continue;
-    if (logs++ == 0) found = *std::move(log);
+    if (!HasWork(*log)) continue;
+    ++logs;
+    if (rank_of_found != 0 && log->requests.size() <= found.requests.size()) continue;
+    found = *std::move(log);
+    rank_of_found = rank;
   }
   if (logs == 0) {
     return absl::FailedPreconditionError(
@@ -108,31 +125,14 @@ absl::StatusOr<WriteLog> LogOf(const RunOutcome& outcome, const std::string& pre
   }
   if (logs > 1) {
     Say(absl::StrCat("WARNING: ", logs, " processes wrote to files below ", prefix,
-                     ", each to a file system of its own; only that of the first is looked at"));
+                     ", each to files of its own; only those of process ", rank_of_found, " are looked at"));
   }
   // A client that was killed could not say it any more.
-  const uint64_t promised = found.marks.empty() ? 0 : found.marks.back().acknowledged;
-  if (outcome.output.size() > promised) {
+  if (outcome.output.size() > (found.marks.empty() ? 0 : found.marks.back().acknowledged)) {
     found.marks.push_back(
         {found.last_crash_point, outcome.output.size(), found.marks.empty() ? "" : found.marks.back().note});
   }
   return found;
-}
-
-// As it is, with holes where it was never written.
-absl::Status ExportImage(const std::string& path, const SectorStore& contents, uint64_t disk_bytes) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return FileError(errno, path, "cannot be opened");
-  bool good = ftruncate(fd, static_cast<off_t>(disk_bytes)) == 0;
-  constexpr uint64_t kSectors = SectorStore::kChunkBytes / 512;
-  for (const uint64_t chunk : contents.ChunksIn(0, disk_bytes / 512)) {
-    char bytes[SectorStore::kChunkBytes];
-    contents.Read(chunk * kSectors, absl::MakeSpan(bytes));
-    good = good && pwrite(fd, bytes, sizeof(bytes), static_cast<off_t>(chunk * sizeof(bytes))) == sizeof(bytes);
-  }
-  const int error = errno;
-  close(fd);
-  return good ? absl::OkStatus() : FileError(error, path, "cannot be written");
 }
 
 // The last line of what was promised, for the report.
@@ -141,6 +141,27 @@ std::string PromiseText(absl::string_view output) {
   const absl::string_view text = absl::StripTrailingAsciiWhitespace(output);
   return absl::StrCat("The client had promised ", output.size(),
                       " bytes of output; the last line: ", text.substr(text.rfind('\n') + 1));
+}
+
+// A rule of --fault has done something.
+bool FaultStruck(const RunOutcome& outcome) {
+  const std::vector<FaultHits> faults = Totals(outcome).faults;
+  return std::any_of(faults.begin(), faults.end(), [](const FaultHits& fault) { return fault.hits > 0; });
+}
+
+// Calls `write` for each disk that the client used, with the file for what is to be said of it: `path` itself is that
+// of the file system's disk.
+absl::Status ForEachDisk(const std::string& path, const WriteLog& log,
+                         const std::function<absl::Status(uint64_t disk, const std::string& path)>& write) {
+  absl::Status status = write(0, path);
+  if (status.ok() && log.Uses(1)) status = write(1, absl::StrCat(path, ".", kDeviceNode));
+  return status;
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  return mkdir(path.c_str(), 0755) == 0 ? absl::OkStatus()
+                                        : FileError(errno, absl::StrCat("--export-files=", path),
+                                                    "it has to be a new directory, and cannot be made");
 }
 
 class CrashRun {
@@ -152,18 +173,27 @@ class CrashRun {
 
  private:
   absl::Status Prepare();
-  absl::StatusOr<int> Search(const RunOutcome& outcome, const WriteLog& log);
-  absl::Status ReportViolation(const RunOutcome& outcome, const CrashSearchResult& result);
+  absl::StatusOr<int> Search();
+  absl::Status ReportViolation(const CrashViolation& violation);
+  absl::Status ExportFiles(const CrashViolation& violation, absl::string_view promised);
+  CrashFiles FilesOf(FileSyscalls& kernel, const SectorStore& contents) const {
+    return {kernel, spec_.prefix, contents, log_.Uses(1) ? disk_.size_bytes : 0};
+  }
+  SimfsOptions Mount() const { return {.path = spec_.prefix, .disk = spec_.disk, .error_model = spec_.error_model}; }
   bool IsDemo() const { return options_.run.client.empty(); }
 
   const CrashCommandOptions options_;
   const SimfsSpec spec_;
+  const SimDiskParameters disk_ = *ParseSimDisk(spec_.disk);
   PreparedRun run_;
   std::string client_;  // its file
   std::vector<std::string> argv_;
+  std::string files_path_;
   std::string image_path_;
   std::string log_path_;
   std::unique_ptr<CommandChecker> checker_;  // null: the embedded client's
+  RunOutcome outcome_;
+  WriteLog log_;
 };
 
 // All that can be refused, before anything runs.
@@ -190,8 +220,14 @@ absl::Status CrashRun::Prepare() {
     if (!writable.ok()) return writable.status();
     *path = *std::move(writable);
   }
+  if (!options_.export_files.empty()) {
+    files_path_ = std::filesystem::absolute(options_.export_files).string();
+    if (const absl::Status status = MakeDirectory(files_path_); !status.ok()) return status;
+    rmdir(files_path_.c_str());
+  }
   if (IsDemo()) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<CommandChecker>> checker = CommandChecker::Make(options_.check);
+  absl::StatusOr<std::unique_ptr<CommandChecker>> checker =
+      CommandChecker::Make(options_.check, options_.check_seconds_max);
   if (!checker.ok()) return checker.status();
   checker_ = *std::move(checker);
   return absl::OkStatus();
@@ -199,29 +235,30 @@ absl::Status CrashRun::Prepare() {
 
 absl::StatusOr<int> CrashRun::Run() {
   if (const absl::Status status = Prepare(); !status.ok()) return status;
-  const absl::StatusOr<RunOutcome> outcome = RunUnderModel(run_, client_, argv_);
+  absl::StatusOr<RunOutcome> outcome = RunUnderModel(run_, client_, argv_);
   if (!outcome.ok()) return outcome.status();
   if (!outcome->refusal.empty()) return absl::FailedPreconditionError(outcome->refusal);
-  if (outcome->end.ShellStatus() != 0) {
-    Say(absl::StrCat("WARNING: the client ended with status ", outcome->end.ShellStatus(),
+  outcome_ = *std::move(outcome);
+  fputs(NotesReport(outcome_).c_str(), stderr);
+  if (outcome_.end.ShellStatus() != 0) {
+    Say(absl::StrCat("WARNING: the client ended with status ", outcome_.end.ShellStatus(),
                      "; crashes are those of what it did until then"));
   }
-  const absl::StatusOr<WriteLog> log = LogOf(*outcome, spec_.prefix);
+  absl::StatusOr<WriteLog> log = LogOf(outcome_, spec_.prefix);
   if (!log.ok()) return log.status();
+  log_ = *std::move(log);
   if (!log_path_.empty()) {
-    const uint32_t sector_bytes = ParseSimDisk(spec_.disk)->logical_block_size;
-    const absl::Status status = ReplaceFile(log_path_, ToDmLogWrites(*log, sector_bytes));
+    const absl::Status status = ForEachDisk(log_path_, log_, [this](uint64_t disk, const std::string& path) {
+      return ReplaceFile(path, ToDmLogWrites(log_, disk_.logical_block_size, disk));
+    });
     if (!status.ok()) return status;
   }
-  return Search(*outcome, *log);
+  return Search();
 }
 
-absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& log) {
+absl::StatusOr<int> CrashRun::Search() {
   CrashSearchOptions search;
-  search.simfs.path = spec_.prefix;
-  search.simfs.disk = spec_.disk;
-  search.simfs.error_model = spec_.error_model;
-  search.simfs.device_node = false;
+  search.simfs = Mount();
   search.profile = run_.config.profile;
   search.seed = run_.config.seed;
   search.points_max = options_.points_max;
@@ -230,41 +267,68 @@ absl::StatusOr<int> CrashRun::Search(const RunOutcome& outcome, const WriteLog& 
   search.progress = [&progress](uint64_t done, uint64_t points, uint64_t images) {
     progress.Show(done, points, images);
   };
-  const CrashChecker checker = [&](Syscalls& kernel, uint64_t acknowledged) {
-    const absl::string_view output = absl::string_view(outcome.output).substr(0, acknowledged);
-    return checker_ == nullptr ? CheckWal(kernel, spec_.prefix + kLogName, output)
-                               : checker_->Check(kernel, spec_.prefix, output);
+  const CrashChecker checker = [&](const CrashedMachine& crashed) {
+    const absl::string_view output = absl::string_view(outcome_.output).substr(0, crashed.acknowledged);
+    if (checker_ == nullptr) return CheckWal(crashed.kernel, spec_.prefix + kLogName, output);
+    return checker_->Check(FilesOf(crashed.kernel, crashed.contents), output);
   };
-  const absl::StatusOr<std::string> without_crash = CheckWithoutCrash(log, search, checker);
+  const absl::StatusOr<std::string> without_crash = CheckWithoutCrash(log_, search, checker);
   if (!without_crash.ok()) return without_crash.status();
   // A client that was killed has left some in its page cache, which nobody has written back.
-  if (log.has_end && !without_crash->empty()) {
-    return absl::FailedPreconditionError(
+  absl::Status refused;
+  if (log_.has_end && !without_crash->empty()) {
+    refused = absl::FailedPreconditionError(
         absl::StrCat("the files as the client left them are refused, without any crash: ", *without_crash));
   }
-  const absl::StatusOr<CrashSearchResult> result = SearchCrashes(log, search, checker);
+  // A fault may have kept from the disk what a client relies on: a power cut shows that, if one does.
+  if (!refused.ok() && !FaultStruck(outcome_)) return refused;
+  const absl::StatusOr<CrashSearchResult> result = SearchCrashes(log_, search, checker);
   progress.Clear();
   if (!result.ok()) return result.status();
+  if (!result->violation.has_value() && !refused.ok()) return refused;
   Say(absl::StrCat("seed ", run_.config.seed, ", profile ", run_.config.profile, ", simfs ", run_.config.simfs, ": ",
                    result->Coverage()));
   if (!result->violation.has_value()) {
     Say("no power cut that breaks it");
-    if (!image_path_.empty()) Say(absl::StrCat("no image was written to ", image_path_));
+    for (const std::string& path : {files_path_, image_path_}) {
+      if (!path.empty()) Say(absl::StrCat("nothing was written to ", path));
+    }
     return 0;
   }
-  if (const absl::Status status = ReportViolation(outcome, *result); !status.ok()) return status;
+  if (const absl::Status status = ReportViolation(*result->violation); !status.ok()) return status;
   return kCrashFoundExitStatus;
 }
 
-absl::Status CrashRun::ReportViolation(const RunOutcome& outcome, const CrashSearchResult& result) {
-  const CrashViolation& violation = *result.violation;
+absl::Status CrashRun::ExportFiles(const CrashViolation& violation, absl::string_view promised) {
+  const auto machine = RebootedMachine::Boot(violation.contents, Mount(), run_.config.profile);
+  if (!machine.ok()) {
+    Say(absl::StrCat("no files are at ", files_path_, ": ", machine.status().message()));
+    return absl::OkStatus();
+  }
+  if (const absl::Status status = MakeDirectory(files_path_); !status.ok()) return status;
+  absl::Status status = CopyToHost(FilesOf((*machine)->kernel(), violation.contents), files_path_);
+  const std::string acked = files_path_ + ".acked";
+  if (status.ok()) status = ReplaceFile(acked, promised);
+  if (!status.ok()) return status;
+  Say(absl::StrCat("the files that it left: ", files_path_));
+  if (!IsDemo()) Say(absl::StrCat("what checks them again: ", CheckCommand(options_.check, files_path_, acked)));
+  return absl::OkStatus();
+}
+
+absl::Status CrashRun::ReportViolation(const CrashViolation& violation) {
   Say(absl::StrCat("FOUND: a power cut that breaks it: ", violation.problem));
-  Say(PromiseText(absl::string_view(outcome.output).substr(0, violation.acknowledged)));
+  const absl::string_view promised = absl::string_view(outcome_.output).substr(0, violation.acknowledged);
+  Say(PromiseText(promised));
   Say(violation.explanation);
+  if (!files_path_.empty()) {
+    if (const absl::Status status = ExportFiles(violation, promised); !status.ok()) return status;
+  }
   if (image_path_.empty()) return absl::OkStatus();
-  const absl::Status status = ExportImage(image_path_, violation.contents, ParseSimDisk(spec_.disk)->size_bytes);
-  if (status.ok()) Say(absl::StrCat("the disk that it left: ", image_path_));
-  return status;
+  return ForEachDisk(image_path_, log_, [&](uint64_t disk, const std::string& path) {
+    const absl::Status status = WriteDiskImage(path, violation.contents, disk, disk_.size_bytes);
+    if (status.ok()) Say(absl::StrCat("the disk that it left: ", path));
+    return status;
+  });
 }
 
 }  // namespace

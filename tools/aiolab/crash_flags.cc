@@ -39,6 +39,11 @@ absl::Status SetCheck(const std::string& value, CrashCommandOptions& options, st
   return Wrong("check", value, "there is no {dir} in it, so it would look at nothing that a crash left");
 }
 
+absl::Status SetCheckTimeout(const std::string& value, CrashCommandOptions& options, std::string&) {
+  if (absl::SimpleAtoi(value, &options.check_seconds_max) && options.check_seconds_max > 0) return absl::OkStatus();
+  return Wrong("check-timeout", value, "it has to be a number of seconds, from 1");
+}
+
 absl::Status SetModel(const std::string& value, CrashCommandOptions&, std::string& model) {
   model = value;
   const absl::Status status = ParseSimfsSpec(absl::StrCat(kDefaultSimfs, ",error-model=", value)).status();
@@ -54,14 +59,21 @@ absl::Status SetDemo(const std::string& value, CrashCommandOptions& options, std
                             "There are wal and rename-before-fsync"));
 }
 
+absl::Status SetPath(absl::string_view flag, const std::string& value, absl::string_view what, std::string* path) {
+  *path = value;
+  return value.empty() ? Wrong(flag, value, absl::StrCat("it has to be the name of a ", what)) : absl::OkStatus();
+}
+
+absl::Status SetExportFiles(const std::string& value, CrashCommandOptions& options, std::string&) {
+  return SetPath("export-files", value, "new directory", &options.export_files);
+}
+
 absl::Status SetExportImage(const std::string& value, CrashCommandOptions& options, std::string&) {
-  options.export_image = value;
-  return value.empty() ? Wrong("export-image", value, "it has to be the name of a file") : absl::OkStatus();
+  return SetPath("export-image", value, "file", &options.export_image);
 }
 
 absl::Status SetExportLog(const std::string& value, CrashCommandOptions& options, std::string&) {
-  options.export_log = value;
-  return value.empty() ? Wrong("export-log", value, "it has to be the name of a file") : absl::OkStatus();
+  return SetPath("export-log", value, "file", &options.export_log);
 }
 
 struct CrashFlag {
@@ -78,7 +90,9 @@ constexpr CrashFlag kCrashFlags[] = {
      "if so. {dir} in it stands for a directory with those files, a copy that it may change, and {acked} for a file "
      "with all that the client had written to its standard output when the power went: what it has said there it has "
      "promised. Its environment has PATH, HOME and TMPDIR only. Before any crash it is run on the files as the client "
-     "left them, and has to accept those."},
+     "left them, and has to accept those, unless a rule of --fault has struck."},
+    {"check-timeout", "S", "60", SetCheckTimeout,
+     "A checker that runs for so many seconds is ended, and counts as one that refuses the files."},
     {"at", "all|N", "all", SetAt,
      "Crash points: the moments just before the disk completes a request, and the one behind the last. N: so many of "
      "them, drawn by --seed."},
@@ -87,9 +101,16 @@ constexpr CrashFlag kCrashFlags[] = {
      "is drawn by --seed, and the report says so."},
     {"model", "NAME", "ext4-ordered", SetModel,
      "What an fsync that fails (see --fault) leaves behind: ext4-ordered, ext4-data, xfs or btrfs."},
-    {"export-image", "FILE", "", SetExportImage, "Write the disk that the checker refused to FILE, as it is."},
+    {"export-files", "DIR", "", SetExportFiles,
+     "Write the files that the checker refused to DIR, a new directory, and what was promised to DIR.acked, so that "
+     "the "
+     "checker can be run on them by hand."},
+    {"export-image", "FILE", "", SetExportImage,
+     "Write the disk that the checker refused to FILE, as it is; that of dev0, if the client used it, to FILE.dev0."},
     {"export-log", "FILE", "", SetExportLog,
-     "Write all that reached the disk to FILE, in the format of dm-log-writes: replay-log can read it."},
+     "Write all that reached the disk to FILE, in the format of dm-log-writes: replay-log can read it. That of dev0, "
+     "if "
+     "the client used it, goes to FILE.dev0."},
     {"demo", "wal|rename-before-fsync", "wal", SetDemo,
      "Without a client: which write-ahead log runs, the right one, or one that gives its new log the name of the old "
      "one before an fsync has made it durable."},

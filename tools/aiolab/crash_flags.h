@@ -15,9 +15,11 @@ struct CrashCommandOptions {
   RunOptions run;           // simfs is never empty
   uint64_t points_max = 0;  // crash points; 0: all
   uint64_t images_max = 1000;
+  int check_seconds_max = 60;
   std::string check;                 // a command for the shell, with {dir} in it; empty for the embedded client
   bool rename_before_fsync = false;  // the embedded client with the mistake
-  std::string export_image;          // as given; empty: none
+  std::string export_files;          // as given; empty: none
+  std::string export_image;
   std::string export_log;
 };
 

@@ -96,8 +96,15 @@ to whomever: the checker finds it in the file {acked}, and should ask no more.
 A program that holds its output back (stdio does, into a file) promises late:
 let it flush, or run it by `stdbuf -oL`.
 
-The files are those of PROGRAM's first process that uses them. When it forks,
-all that it has written is synced: a sync that is missing before is not found.
+Every process of PROGRAM has files of its own, a child of fork() a copy: those
+of the process with the longest log are looked at, and a warning says if there
+are others. They include dev0, a disk without a file system, which loses its
+power together with the other: where PROGRAM used it, {dir} has it as a file.
+Nothing is written back for a fork; where PROGRAM waits for another process or
+the network, not before a second of real time has passed.
+
+With --fault the disk may do worse than lose: device[op=flush]=always:lost is
+one that lies about flushes, and the report says where it lied.
 
 Without PROGRAM: the write-ahead log that comes with aiolab, and its checker.
 
@@ -115,7 +122,7 @@ Examples:
   aiolab crash                               no power cut breaks it
   aiolab crash --demo=rename-before-fsync    one does
   aiolab crash --simfs=/db:size=64M --check='./check.py {dir} {acked}' \
-      --export-image=bad.img -- ./server --dir=/db
+      --export-files=bad -- ./server --dir=/db
 )";
 
 std::string FlagsText(const std::vector<FlagHelp>& flags) {

@@ -336,6 +336,20 @@ std::string TextReport(const RunOutcome& outcome) {
   return lines.text();
 }
 
+std::string NotesReport(const RunOutcome& outcome) {
+  const RunReport totals = Totals(outcome);
+  Lines lines;
+  AddFaults(totals, lines);
+  for (const RankFiles& files : outcome.ranks) {
+    if (!HasReport(files)) continue;
+    for (const std::string& warning : files.report.warnings) {
+      lines.Add(absl::StrCat("WARNING: process ", files.rank, " (", files.command, "): ", warning));
+    }
+  }
+  AddUnfiredFaults(totals, lines);
+  return lines.text();
+}
+
 std::string JsonReport(const RunOutcome& outcome) {
   using Json = nlohmann::json;
   const RunConfig& config = outcome.config;

@@ -40,7 +40,10 @@ int ExitStatus(const RunOutcome& outcome);
 // For people: several lines, each beginning with "aiolab: ".
 std::string TextReport(const RunOutcome& outcome);
 
-// The same as one line of JSON.
+// Of that, what the user of another command has to know: what fault rules did, and the warnings.
+std::string NotesReport(const RunOutcome& outcome);
+
+// TextReport() as one line of JSON.
 std::string JsonReport(const RunOutcome& outcome);
 
 // `words` as a shell would read them back.

@@ -22,7 +22,7 @@ struct SimfsSpec {
 };
 
 // PREFIX[:key=value,...]: disk=PRESET, from=DIR, to=DIR, error-model=NAME, and what ParseSimDisk() knows.
-// INVALID_ARGUMENT says what is wrong, and what would be right.
+// INVALID_ARGUMENT says what is wrong with what was typed, in which column where that is one, and what would be right.
 absl::StatusOr<SimfsSpec> ParseSimfsSpec(absl::string_view text);
 
 // A text that ParseSimfsSpec() takes.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "kernel_model/fs/simfs/image.h"
+#include "kernel_model/machine.h"
 #include "tools/crash/crash_recorder.h"
 
 namespace aiolab {
@@ -51,8 +52,11 @@ class BlockNames {
     }
   }
 
-  // "/data/log at offset 8192", "the journal", "sector 17".
+  // "/data/log at offset 8192", "/data/dev0 at offset 0", "the journal", "sector 17".
   std::string NameOf(uint64_t sector) const {
+    if (sector >= DiskObserver::kSectorsPerDisk) {
+      return absl::StrCat(DeviceName(), " at offset ", sector % DiskObserver::kSectorsPerDisk * 512);
+    }
     const uint64_t block = sector / simfs::kSectorsPerBlock;
     const auto next = pieces_.upper_bound(block);
     if (next != pieces_.begin()) {
@@ -68,8 +72,9 @@ class BlockNames {
     for (const uint64_t area : super_.checkpoint_block) {
       if (block >= area && block < area + super_.checkpoint_blocks) return "a checkpoint of the metadata";
     }
-    return absl::StrCat("a file that is gone, sector ", sector);
+    return absl::StrCat("a file that no metadata on the disk name, sector ", sector);
   }
+  std::string DeviceName() const { return absl::StrCat(prefix_, "/", kDeviceNode); }
 
  private:
   struct Piece {
@@ -107,7 +112,7 @@ std::string RequestText(const CrashState& state, uint64_t index, const BlockName
   const std::string bytes = absl::StrCat(request.sectors * 512, " bytes", request.fua ? " (FUA)" : "");
   switch (request.kind) {
     case DiskObserver::Kind::kFlush:
-      return absl::StrCat("request ", index, ", a flush");
+      return absl::StrCat("request ", index, ", a flush", request.disk() == 0 ? "" : " of " + names.DeviceName());
     case DiskObserver::Kind::kWrite:
       return absl::StrCat("request ", index, ", a write of ", bytes, " to ", names.NameOf(request.sector));
     default:
@@ -154,7 +159,8 @@ std::string PartText(const Survival& survival, absl::string_view all, absl::stri
 
 class Lines {
  public:
-  Lines(std::string head, std::string nothing) : head_(std::move(head)), nothing_(std::move(nothing)) {}
+  explicit Lines(std::string head, std::string nothing = "") : head_(std::move(head)), nothing_(std::move(nothing)) {}
+  bool empty() const { return count_ == 0; }
   void Add(absl::string_view line) {
     if (++count_ <= kLinesMax) absl::StrAppend(&text_, text_.empty() ? head_ : "  ", line, "\n");
   }
@@ -171,23 +177,35 @@ class Lines {
   std::string text_;
 };
 
-std::string Writes(const CrashState& state, const CrashState::Selection& image, const BlockNames& names) {
-  Lines lost("lost: ", "nothing that had completed");
-  Lines under_way("under way: ", "");
+void AddWrites(const CrashState& state, const CrashState::Selection& image, const BlockNames& names, Lines* lost,
+               Lines* under_way) {
   const std::vector<Survival> survival = SurvivalOfWrites(state, image);
   const std::string unit = absl::StrCat("atomic units of ", state.unit_sectors() * 512, " bytes");
   for (size_t i = 0; i < survival.size(); ++i) {
     const CrashState::Write& write = state.writes()[i];
     const std::string what = RequestText(state, write.request, names);
     if (write.in_flight) {
-      under_way.Add(absl::StrCat(
+      under_way->Add(absl::StrCat(
           what, ": ",
           PartText(survival[i], "it did not arrive", "all of it arrived", absl::StrCat(unit, " did not arrive"))));
     } else if (survival[i].lost > 0) {
-      lost.Add(absl::StrCat(what, ": ", PartText(survival[i], "all of it", "", unit)));
+      lost->Add(absl::StrCat(what, ": ", PartText(survival[i], "all of it", "", unit)));
     }
   }
-  return lost.Text() + under_way.Text();
+}
+
+void AddLies(const CrashState& state, const BlockNames& names, Lines* lied) {
+  for (uint64_t i = 0; i < state.point(); ++i) {
+    if (!state.log().requests[i].lost) continue;
+    lied->Add(absl::StrCat(RequestText(state, i, names), ", which it said was done"));
+  }
+}
+
+// When the file system knows of nothing that was not durable.
+std::string NothingMissing(bool lost, bool lied) {
+  if (lied) return "nothing, as far as the file system was told";
+  if (lost) return "what the disk had in its cache: no fsync or fdatasync came after those writes";
+  return "nothing: all files were on the disk as the client saw them";
 }
 
 // "which the image has with 0 bytes"; empty if there is nothing to say.
@@ -219,6 +237,11 @@ std::string MissingSync(const simfs::Undurable& one, const std::string& path, co
     case simfs::Undurable::kGone:
       return absl::StrCat("the removal of ", path, in_image, ": no fsync of its directory ",
                           path.substr(0, path.rfind('/')), " after it");
+    case simfs::Undurable::kFailed:
+      return absl::StrCat("data of ", path,
+                          ": writing them back failed, and no later fsync tries it again, only a new write does");
+    case simfs::Undurable::kStopped:
+      return "what was changed since a write to the journal failed: the file system commits nothing any more";
   }
   return "";
 }
@@ -233,16 +256,21 @@ std::string ExplainCrash(const CrashState& state, const CrashState::Selection& i
   } else {
     absl::StrAppend(&text, "before the end of ", RequestText(state, state.point(), names), "\n");
   }
-  absl::StrAppend(&text, Writes(state, image, names));
+  Lines lost("lost: ", "nothing that had completed");
+  Lines under_way("under way: ");
+  Lines lied("the disk lied: ");
+  AddWrites(state, image, names, &lost, &under_way);
+  AddLies(state, names, &lied);
+  absl::StrAppend(&text, lost.Text(), under_way.Text(), lied.Text());
 
   const LogMark* const mark = state.log().MarkAt(state.point());
   SectorStore store;
   state.CopyTo(image, &store);
   simfs::Image found;
   const bool readable = ReadDisk(store, &found);
-  Lines missing("not durable by then: ", "nothing: all files were on the disk as the client saw them");
+  Lines missing("not durable by then: ", NothingMissing(!lost.empty(), !lied.empty()));
   for (const simfs::Undurable& one : DecodeUndurable(mark == nullptr ? "" : mark->note)) {
-    const bool compare = readable && one.what != simfs::Undurable::kGone;
+    const bool compare = readable && one.what != simfs::Undurable::kGone && one.path != absl::StrCat("/", kDeviceNode);
     missing.Add(MissingSync(one, absl::StrCat(prefix, one.path), compare ? InImage(found, one.path, one.size) : ""));
   }
   return text + missing.Text();

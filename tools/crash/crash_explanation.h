@@ -12,9 +12,10 @@ namespace aiolab {
 // Several lines, each ended. Files are named as the client does, whose file system is mounted on `prefix`; what belongs
 // to none is named as the file system's own. For example:
 //
-//   crash point 31 of 57: request 31, a write of 4096 bytes (FUA) to the journal, was under way
+//   crash point 31 of 57: before the end of request 31, a write of 4096 bytes (FUA) to the journal
 //   lost: nothing that had completed
-//   under way: request 31, 4096 bytes to the journal: all of it is there
+//   under way: request 31, a write of 4096 bytes (FUA) to the journal: all of it arrived
+//   the disk lied: request 12, a flush, which it said was done
 //   not durable by then: the data of /data/log (8192 of its 8192 bytes; the image has the file with 0): no fsync or
 //     fdatasync of /data/log after they were written
 std::string ExplainCrash(const CrashState& state, const CrashState::Selection& image, absl::string_view prefix);

@@ -46,6 +46,11 @@ void CrashRecorder::OnRequest(const Entry& entry) {
   options_.append(EncodeRequest(entry));
 }
 
+void CrashRecorder::OnPowerCut() {
+  if (begun_ && !stopped_) MarkIfChanged(/*look_at_files=*/true);
+  Stop();
+}
+
 std::string EncodeUndurable(const std::vector<simfs::Undurable>& undurable) {
   std::string note;
   for (const simfs::Undurable& one : undurable) {

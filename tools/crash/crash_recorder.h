@@ -35,6 +35,8 @@ class CrashRecorder : public DiskObserver {
   explicit CrashRecorder(CrashRecorderOptions options) : options_(std::move(options)) {}
 
   void OnRequest(const Entry& entry) override;
+  // The log ends here: it knows nothing of what comes after a reboot.
+  void OnPowerCut() override;
   // The file system is mounted, the client begins.
   void Begin();
   // The client has ended. What reaches the disk from now on is no longer its doing.

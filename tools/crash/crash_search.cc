@@ -40,7 +40,7 @@ absl::StatusOr<std::string> CheckImage(const SectorStore& contents, uint64_t ack
   const absl::StatusOr<std::unique_ptr<RebootedMachine>> machine =
       RebootedMachine::Boot(contents, options.simfs, options.profile);
   if (!machine.ok()) return std::string(machine.status().message());
-  return checker((*machine)->kernel(), acknowledged);
+  return checker({(*machine)->kernel(), acknowledged, contents});
 }
 
 }  // namespace

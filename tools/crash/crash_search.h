@@ -34,9 +34,15 @@ class RebootedMachine {
   EmulatedSyscalls kernel_;
 };
 
-// "" if the files in `kernel` are as they have to be when the client had promised `acknowledged`; else what is wrong.
-// An error ends the search.
-using CrashChecker = std::function<absl::StatusOr<std::string>(Syscalls& kernel, uint64_t acknowledged)>;
+// What a power cut left, for a checker.
+struct CrashedMachine {
+  Syscalls& kernel;             // has booted with it
+  uint64_t acknowledged;        // what the client had promised
+  const SectorStore& contents;  // of the disks, before that
+};
+
+// "" if the files in `machine` are as they have to be; else what is wrong. An error ends the search.
+using CrashChecker = std::function<absl::StatusOr<std::string>(const CrashedMachine& machine)>;
 
 struct CrashSearchOptions {
   SimfsOptions simfs = {};  // how the client's file system was mounted

@@ -21,7 +21,7 @@ class Writer {
     const uint64_t per_sector = sector_bytes_ / 512;
     const bool writes = request.kind == DiskObserver::Kind::kWrite;
     const uint64_t flags = (request.fua ? kDmLogFua : 0) | (writes ? 0 : kDmLogDiscard);
-    Entry(request.sector / per_sector, request.sectors / per_sector, flags, "");
+    Entry(request.sector % DiskObserver::kSectorsPerDisk / per_sector, request.sectors / per_sector, flags, "");
     if (writes) body_ += request.bytes;
   }
 
@@ -58,7 +58,7 @@ bool Overlap(const LoggedRequest& a, const LoggedRequest& b) {
 
 }  // namespace
 
-std::string ToDmLogWrites(const WriteLog& log, uint32_t sector_bytes) {
+std::string ToDmLogWrites(const WriteLog& log, uint32_t sector_bytes, uint64_t disk) {
   Writer writer(sector_bytes);
   std::deque<uint64_t> unflushed;  // requests
   const auto put_until = [&](uint64_t end) {
@@ -78,11 +78,10 @@ std::string ToDmLogWrites(const WriteLog& log, uint32_t sector_bytes) {
     if (log.has_end && i == log.last_crash_point) writer.Mark("end");
     if (i == log.requests.size()) break;
     const LoggedRequest& request = log.requests[i];
+    if (request.disk() != disk || request.lost) continue;
     if (request.kind == DiskObserver::Kind::kFlush) {
       put_until(request.began);
       writer.Flush();
-    } else if (request.kind == DiskObserver::Kind::kWrite && request.bytes.empty()) {
-      continue;  // it only took its time
     } else if (request.fua) {
       // Older writes to the same place must not come back over it when the log is replayed.
       for (size_t at = unflushed.size(); at-- > 0;) {

@@ -21,10 +21,10 @@ inline constexpr uint64_t kDmLogFua = 2;
 inline constexpr uint64_t kDmLogDiscard = 4;
 inline constexpr uint64_t kDmLogMark = 8;
 
-// The whole log, all numbers little-endian: a superblock, then entries, each followed by its data. Marks are named
-// "begin" (the file system is made), "acknowledged N" and "end". Superblock and entries take `sector_bytes` each, the
-// logical block of the disk, which is also the unit of sectors.
-std::string ToDmLogWrites(const WriteLog& log, uint32_t sector_bytes);
+// The log of the disk with number `disk`, all numbers little-endian: a superblock, then entries, each followed by its
+// data. Marks are named "begin" (the file system is made), "acknowledged N" and "end". Superblock and entries take
+// `sector_bytes` each, the logical block of the disk, which is also the unit of sectors.
+std::string ToDmLogWrites(const WriteLog& log, uint32_t sector_bytes, uint64_t disk = 0);
 
 }  // namespace aiolab
 

@@ -12,6 +12,11 @@ namespace aiolab::preload {
 // this returns only if it cannot be written.
 absl::Status LeaveToNextBoot(Machine& machine, BootRecord record);
 
+// On the other side: what the disks have kept, and where the rules were. Requires: Config().boot_from; of the rules:
+// they have been added, and Machine::StartClient().
+absl::Status MountSimfsOfLastBoot(Machine& machine);
+void RestoreFaultCounts(Machine& machine, const BootRecord& boot);
+
 }  // namespace aiolab::preload
 
 #endif  // TOOLS_PRELOAD_NEXT_BOOT_H_

@@ -84,7 +84,7 @@ void KeepFilesInChild(Lab& mine) {
   mine.replay = nullptr;
   mine.trace_text.clear();
   mine.trace.reset();
-  ForgetWriteRecording();
+  WriteRecordingInChild();
   mine.real_start_ns = HostMonotonicNs();
 }
 
@@ -113,11 +113,15 @@ void BecomeChild() {
   owner_pid->store(RawSyscall(__NR_getpid));
 }
 
-// A child's copy of the disk has nothing under way.
+// A child's copy of the disk has nothing under way. Everything is written back as well, or the model would do that
+// while the parent waits for the child, and how far it comes is the host's business: the run would not repeat. But a
+// run that looks for a missing fsync must not have one made here.
 void SettleForFork() {
   Lab* const mine = lab.load();
   if (mine != nullptr && run->simfs != nullptr && OwnsMemory() && !Machine::InsideModel()) {
-    SettleSimfs(*mine->machine);
+    if (!run->config.record_writes) return SettleSimfs(*mine->machine);
+    mine->machine->Settle();
+    WriteRecordingBeforeFork();
   }
 }
 
@@ -230,15 +234,9 @@ std::unique_ptr<Chooser> NewChooser(Lab& mine) {
 
 // Of a process that goes on: what it was before the power went, but for its disks.
 void GoOn(Lab& mine) {
-  mine.machine->AdvanceTo(run->boot->machine_ns);
-  mine.start_ns -= run->boot->machine_ns;
+  mine.machine->AdvanceTo(run->boot->ran_ns);
+  mine.start_ns -= run->boot->ran_ns;
   for (const std::string& why : run->boot->not_replayable_because) NotReplayable(why);
-}
-
-absl::Status MountSimfsOf(Lab& mine) {
-  if (!GoesOn(mine)) return MountSimfs(*mine.machine, *run->simfs, /*saved_disks=*/nullptr);
-  const absl::StatusOr<BootRecord> boot = ReadBootRecord(run->config.boot_from, /*disks=*/true);
-  return boot.ok() ? MountSimfs(*mine.machine, *run->simfs, &boot->saved_disks) : boot.status();
 }
 
 Lab* NewLab(bool ranked) {
@@ -273,7 +271,8 @@ Lab* NewLab(bool ranked) {
   mine->kernel = std::make_unique<EmulatedSyscalls>(*mine->machine);
   if (GoesOn(*mine)) GoOn(*mine);
   if (run->simfs != nullptr) {
-    const absl::Status status = MountSimfsOf(*mine);
+    const absl::Status status =
+        GoesOn(*mine) ? MountSimfsOfLastBoot(*mine->machine) : MountSimfs(*mine->machine, *run->simfs, nullptr);
     if (!status.ok() && GoesOn(*mine)) {
       AddFinding(
           absl::StrCat("the machine does not boot after the fault rule ", run->boot->rule, ": ", status.message()));
@@ -282,10 +281,11 @@ Lab* NewLab(bool ranked) {
     }
     if (!status.ok()) RefuseRun(run->config.run_dir, status.message());
     mine->start_ns -= SimfsSetupNs();
+    mine->machine->StartClient(GoesOn(*mine) ? run->boot->ran_ns : 0);
   }
   // What goes wrong goes wrong for the client, not for a file system in the making.
   for (const FaultRule& rule : run->fault_rules) mine->machine->AddFaultRule(rule);
-  if (GoesOn(*mine)) mine->machine->kernel().faults.GoOnFrom(run->boot->faults);
+  if (GoesOn(*mine)) RestoreFaultCounts(*mine->machine, *run->boot);
   return mine;
 }
 

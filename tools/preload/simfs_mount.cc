@@ -31,8 +31,10 @@ class OwnWork {
   explicit OwnWork(Machine& machine)
       : machine_(machine), sink_(machine.trace().sink()), stats_(machine.kernel().stats), start_ns_(machine.NowNs()) {
     machine.trace().set_sink(nullptr);
+    machine.PauseFaults();
   }
   ~OwnWork() {
+    machine_.ResumeFaults();
     machine_.trace().set_sink(sink_);
     machine_.kernel().stats = stats_;
     setup_ns += machine_.NowNs() - start_ns_;

@@ -30,15 +30,17 @@ int64_t DeadlineNs(int64_t now_ns, int64_t timeout_ns) {
   return timeout_ns < 0 || timeout_ns > kNoDeadline - now_ns ? kNoDeadline : now_ns + timeout_ns;
 }
 
-// As Machine::WaitForHost. `restarts`: the call is one that goes on behind a handler with SA_RESTART.
-long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t timeout_ns, bool restarts = false) {
+// As Machine::WaitForHost. `restarts`: the call is one that goes on behind a handler with SA_RESTART. In a run that
+// looks for a missing fsync the model is patient: time that the client did not ask for would hide it.
+long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t timeout_ns, bool restarts = false,
+                 bool patient = Config().record_writes) {
   const ScopedSignalDelivery signals;
   Machine& machine = *TheMachine();
   ThreadState& me = Me();
   const int64_t deadline_ns = DeadlineNs(machine.NowNs(), timeout_ns);
   me.handler_interrupts = false;
   for (;;) {
-    const long ret = machine.WaitForHost(call, deadline_ns);
+    const long ret = machine.WaitForHost(call, deadline_ns, patient);
     if (ret != -EINTR) return ret;
     pthread_testcancel();
     if (!restarts || me.handler_interrupts) return ret;
@@ -195,7 +197,8 @@ long Sleep(int64_t ns, int64_t* remaining_ns) {
   Machine& machine = *TheMachine();
   const int64_t deadline_ns = DeadlineNs(machine.NowNs(), ns);
   const bool really = !VirtualClock() || !Alone();
-  const long ret = WaitForHost([&](int64_t sleep_ns) { return really ? host_sleep(sleep_ns) : 0L; }, ns);
+  const long ret = WaitForHost([&](int64_t sleep_ns) { return really ? host_sleep(sleep_ns) : 0L; }, ns,
+                               /*restarts=*/false, /*patient=*/false);
   *remaining_ns = std::max<int64_t>(deadline_ns - machine.NowNs(), 0);
   return ret;
 }

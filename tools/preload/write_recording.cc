@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernel_model/drivers/block/sim_disk_parameters.h"
+#include "tools/aiolab/files.h"
 #include "tools/aiolab/run_protocol.h"
 #include "tools/aiolab/trace_file.h"
 #include "tools/crash/crash_recorder.h"
@@ -23,11 +24,13 @@ struct Recording {
   std::string output_path;  // of the client's standard output
   std::string text;         // until a rank says where it goes
   std::unique_ptr<TraceFile> file;
+  uint64_t bytes = 0;  // in all
   bool forgotten = false;
   super_block* sb = nullptr;
   std::unique_ptr<CrashRecorder> recorder;
 
   void Append(absl::string_view piece) {
+    bytes += piece.size();
     if (file == nullptr) {
       text.append(piece.data(), piece.size());
     } else {
@@ -93,11 +96,25 @@ void FinishWriteRecording() {
   recording->file->Flush();
 }
 
-void ForgetWriteRecording() {
-  if (recording == nullptr) return;
-  recording->recorder->Stop();
-  recording->forgotten = true;
+void WriteRecordingBeforeFork() {
+  if (recording == nullptr || recording->file == nullptr) return;
+  const Machine::Entry entry(*TheMachine(), nullptr, /*cost_ns=*/0);
+  recording->file->Flush();
+}
+
+void WriteRecordingInChild() {
+  const int parent = std::exchange(rank_of_process, 0);
+  if (recording == nullptr || recording->file == nullptr) return;
   recording->file.reset();
+  std::string text = ReadFile(RecordingOfRank(Config().run_dir, parent)).value_or("");
+  // The parent may have gone on. What it had not flushed is its own.
+  if (text.size() < recording->bytes) {
+    recording->recorder->Stop();
+    recording->forgotten = true;
+    return;
+  }
+  text.resize(recording->bytes);
+  recording->text = std::move(text);
 }
 
 }  // namespace aiolab::preload

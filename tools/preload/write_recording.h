@@ -17,8 +17,11 @@ void WriteRecordingBegins(super_block& sb);
 void WriteRecordingGoesTo(int rank);
 // At the process's end, outside the model: what the client has not written back follows, behind the last crash point.
 void FinishWriteRecording();
-// In a child of fork, whose files are its own copy: they are not the client's to promise anything of.
-void ForgetWriteRecording();
+// Before a fork, outside the model, and in its child, whose files are a copy of its own: what is recorded of them goes
+// on behind what was recorded until then, under another rank. A child that came by another way than fork() records
+// nothing.
+void WriteRecordingBeforeFork();
+void WriteRecordingInChild();
 
 }  // namespace aiolab::preload
 

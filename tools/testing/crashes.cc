@@ -17,8 +17,8 @@ class Survives : public testing::MatcherInterface<const Crashes&> {
   explicit Survives(CrashCheck check) : check_(std::move(check)) {}
 
   bool MatchAndExplain(const Crashes& crashes, testing::MatchResultListener* listener) const override {
-    const absl::StatusOr<CrashSearchResult> result = crashes.Search([this](Syscalls& kernel, uint64_t acknowledged) {
-      const testing::AssertionResult checked = check_(kernel, acknowledged);
+    const absl::StatusOr<CrashSearchResult> result = crashes.Search([this](const CrashedMachine& crashed) {
+      const testing::AssertionResult checked = check_(crashed.kernel, crashed.acknowledged);
       if (checked) return std::string();
       const std::string message = checked.message();
       return message.empty() ? std::string("the check says no, and not why") : message;

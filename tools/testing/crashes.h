@@ -13,6 +13,9 @@
 //   }
 //   EXPECT_THAT(Crashes(AppendsTwice), SurvivesEveryCrash(HasWhatWasPromised));
 //
+// /data/dev0, a disk without a file system, loses its power together with the other. A ScopedFault in the scenario may
+// make either lie about its flushes. A scenario that cuts the power itself is looked at up to there.
+//
 // A failure names the point, the writes that were lost and the fsync that would have kept them:
 //
 //   a power cut with 1 acknowledgement given leaves what the check refuses: the log is gone

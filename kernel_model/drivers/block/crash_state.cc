@@ -32,10 +32,9 @@ uint64_t SectorHash(uint64_t sector, const char* bytes) {
   return any == 0 ? 0 : hash * 0xc4ceb9fe1a85ec53u;
 }
 
-bool Writes(const LoggedRequest& request) {
-  return request.kind != DiskObserver::Kind::kFlush &&
-         (request.kind != DiskObserver::Kind::kWrite || !request.bytes.empty());
-}
+bool Writes(const LoggedRequest& request) { return request.kind != DiskObserver::Kind::kFlush && !request.lost; }
+
+uint64_t DiskOf(uint64_t sector) { return sector / DiskObserver::kSectorsPerDisk; }
 
 }  // namespace
 
@@ -87,10 +86,10 @@ std::vector<std::pair<uint64_t, uint64_t>> CrashState::PiecesOf(const LoggedRequ
 
 void CrashState::Complete(uint64_t index) {
   const LoggedRequest& request = log_.requests[index];
-  if (request.kind == DiskObserver::Kind::kFlush) {
-    while (!volatile_.empty() && volatile_.front().request < request.began) FoldOldest();
-  } else if (Writes(request)) {
+  if (Writes(request)) {
     AddVolatile(index);
+  } else if (!request.lost) {
+    Flush(request);
   }
   if (volatile_.empty()) settled_.clear();
 }
@@ -102,7 +101,7 @@ void CrashState::AddVolatile(uint64_t index) {
     const Write write = {index, sector, sectors, /*in_flight=*/false};
     if (!durable) {
       volatile_.push_back(write);
-      volatile_bytes_ += sectors * SECTOR_SIZE;
+      volatile_bytes_[request.disk()] += sectors * SECTOR_SIZE;
       continue;
     }
     // What its units got before cannot come back over it.
@@ -113,14 +112,32 @@ void CrashState::AddVolatile(uint64_t index) {
     if (volatile_.empty()) continue;
     for (uint64_t unit = first; unit <= last; ++unit) settled_[unit] = index;
   }
-  while (volatile_bytes_ > cache_bytes_) FoldOldest();
+  Evict(request.disk());
 }
 
-void CrashState::FoldOldest() {
-  const Write oldest = volatile_.front();
-  Fold(oldest, oldest.sector, oldest.sector + oldest.sectors);
-  volatile_bytes_ -= oldest.sectors * SECTOR_SIZE;
-  volatile_.pop_front();
+void CrashState::Flush(const LoggedRequest& flush) {
+  const auto covers = [&](const Write& write) {
+    return write.request < flush.began && DiskOf(write.sector) == flush.disk();
+  };
+  for (const Write& write : volatile_) {
+    if (covers(write)) MakeDurable(write);
+  }
+  volatile_.erase(std::remove_if(volatile_.begin(), volatile_.end(), covers), volatile_.end());
+}
+
+void CrashState::Evict(uint64_t disk) {
+  while (volatile_bytes_[disk] > cache_bytes_) {
+    const auto oldest = std::find_if(volatile_.begin(), volatile_.end(),
+                                     [disk](const Write& write) { return DiskOf(write.sector) == disk; });
+    MakeDurable(*oldest);
+    volatile_.erase(oldest);
+  }
+}
+
+// Who calls this takes it out of volatile_.
+void CrashState::MakeDurable(const Write& write) {
+  Fold(write, write.sector, write.sector + write.sectors);
+  volatile_bytes_[DiskOf(write.sector)] -= write.sectors * SECTOR_SIZE;
 }
 
 bool CrashState::IsSettled(uint64_t unit, const Write& write) const {

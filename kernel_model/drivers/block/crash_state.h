@@ -10,6 +10,9 @@
 // each atomic unit of the disk is decided by itself: it holds its durable bytes, or what one of the writes since made
 // of it. Requests that were under way may have arrived, in whole, in part or not at all. What the cache has no room for
 // is durable, the oldest first. WriteCache::PowerCut() draws from the same set.
+//
+// The disks of a log are of one kind, each with a cache of its own, and lose their power together: an image is of all
+// of them, at the sectors that the log gives them.
 #ifndef KERNEL_MODEL_DRIVERS_BLOCK_CRASH_STATE_H_
 #define KERNEL_MODEL_DRIVERS_BLOCK_CRASH_STATE_H_
 
@@ -31,7 +34,7 @@ namespace aiolab {
 
 class CrashState {
  public:
-  // The log must outlive this. It begins with an empty disk.
+  // The log must outlive this. It begins with empty disks.
   CrashState(const WriteLog& log, const SimDiskParameters& disk);
 
   // Points go from 0 to last_point(), which is behind the last request. Requires: point >= this->point().
@@ -94,7 +97,9 @@ class CrashState {
  private:
   void Complete(uint64_t index);
   void AddVolatile(uint64_t index);
-  void FoldOldest();
+  void Flush(const LoggedRequest& flush);
+  void Evict(uint64_t disk);
+  void MakeDurable(const Write& write);
   void Fold(const Write& write, uint64_t first, uint64_t end);
   void SetDurable(uint64_t sector, const char* bytes, uint64_t hash);
   std::vector<std::pair<uint64_t, uint64_t>> PiecesOf(const LoggedRequest& request) const;
@@ -115,13 +120,13 @@ class CrashState {
   SectorStore durable_;
   absl::flat_hash_map<uint64_t, uint64_t> durable_hashes_;  // by sector; zeros are not here
   uint64_t durable_digest_ = 0;
-  std::deque<Write> volatile_;  // completed, and not durable as a whole
-  uint64_t volatile_bytes_ = 0;
-  std::map<uint64_t, uint64_t> settled_;       // by unit: its writes up to this request are durable
-  std::set<uint64_t> in_flight_;               // by index
-  std::vector<uint64_t> by_beginning_;         // the requests in the order in which they were given to the disk
-  size_t begun_ = 0;                           // of by_beginning_
-  std::vector<std::vector<uint64_t>> hashes_;  // of each request's sectors, when first asked for
+  std::deque<Write> volatile_;                   // completed, and not durable as a whole
+  std::map<uint64_t, uint64_t> volatile_bytes_;  // by disk
+  std::map<uint64_t, uint64_t> settled_;         // by unit: its writes up to this request are durable
+  std::set<uint64_t> in_flight_;                 // by index
+  std::vector<uint64_t> by_beginning_;           // the requests in the order in which they were given to the disk
+  size_t begun_ = 0;                             // of by_beginning_
+  std::vector<std::vector<uint64_t>> hashes_;    // of each request's sectors, when first asked for
 
   std::vector<Write> writes_;
   std::vector<Unit> units_;

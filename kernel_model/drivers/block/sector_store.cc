@@ -45,11 +45,16 @@ void SectorStore::Write(sector_t first, absl::string_view from) {
   });
 }
 
-void SectorStore::CopyFrom(const SectorStore& other) {
+void SectorStore::CopyFrom(const SectorStore& other, sector_t first, uint64_t sectors) {
+  BUG_ON(first % kSectorsPerChunk != 0);
+  const uint64_t begin = first / kSectorsPerChunk;
   chunks_.clear();
   chunks_.reserve(other.chunks_.size());
   // tidy: allow hash-order: each goes to its own place
-  for (const auto& [index, chunk] : other.chunks_) chunks_.emplace(index, std::make_unique<Chunk>(*chunk));
+  for (const auto& [index, chunk] : other.chunks_) {
+    if (index < begin || index - begin > (sectors - 1) / kSectorsPerChunk) continue;
+    chunks_.emplace(index - begin, std::make_unique<Chunk>(*chunk));
+  }
 }
 
 std::vector<uint64_t> SectorStore::ChunksIn(sector_t first, uint64_t sectors) const {

@@ -29,8 +29,8 @@ class SectorStore {
   // Frees the chunks that lie wholly inside.
   void Zero(sector_t first, uint64_t sectors);
 
-  // Becomes a copy of `other`.
-  void CopyFrom(const SectorStore& other);
+  // Becomes a copy of `other`, or of those of its sectors that begin at `first`, a chunk's: that one is 0 here.
+  void CopyFrom(const SectorStore& other, sector_t first = 0, uint64_t sectors = ~uint64_t{0});
 
   // Those among the chunks of a range that have memory, by index (sector / 8), in order.
   std::vector<uint64_t> ChunksIn(sector_t first, uint64_t sectors) const;

@@ -25,6 +25,19 @@ queue_limits LimitsOf(const SimDiskParameters& parameters) {
 
 bool HasMemory(const bio& bio) { return !bio.bi_io_vec.empty() && bio.bi_io_vec[0].bv_base != nullptr; }
 
+DiskObserver::Kind KindOf(blk_opf_t op) {
+  switch (op) {
+    case REQ_OP_FLUSH:
+      return DiskObserver::Kind::kFlush;
+    case REQ_OP_DISCARD:
+      return DiskObserver::Kind::kDiscard;
+    case REQ_OP_WRITE_ZEROES:
+      return DiskObserver::Kind::kWriteZeroes;
+    default:
+      return DiskObserver::Kind::kWrite;
+  }
+}
+
 bool Overlap(const SimDisk::BadSectors& bad, sector_t first, sector_t end) {
   return bad.first < end && first < bad.first + bad.count;
 }
@@ -89,14 +102,19 @@ int SimDisk::TransferBio(bio& bio, bool write, const RequestFault& fault) {
   return 0;
 }
 
-// The bytes of staging_ go to `first`.
+// The bytes of staging_ go to `first`, or what a fault leaves of them to where it says.
 void SimDisk::Store(const request& rq, sector_t first, const RequestFault& fault) {
+  const sector_t end = first + (staging_.size() >> SECTOR_SHIFT);
   if (fault.kind == FaultKind::kTorn) {
     const uint64_t before_bytes = (first - blk_rq_pos(&rq)) << SECTOR_SHIFT;
-    if (before_bytes >= fault.n) return;
-    staging_.resize(std::min<uint64_t>(staging_.size(), fault.n - before_bytes));
+    staging_.resize(std::min<uint64_t>(staging_.size(), fault.n - std::min(fault.n, before_bytes)));
   }
   const uint64_t sectors = staging_.size() >> SECTOR_SHIFT;
+  const sector_t missing = fault.kind == FaultKind::kMisdirected ? first : first + sectors;
+  if (missing < end) {
+    Observe({.kind = DiskObserver::Kind::kWrite, .sector = missing, .sectors = end - missing, .lost = true});
+  }
+  if (sectors == 0) return;
   first = Misdirected(fault, first, sectors);
   bit_rot_.erase(
       std::remove_if(bit_rot_.begin(), bit_rot_.end(),
@@ -108,7 +126,11 @@ void SimDisk::Store(const request& rq, sector_t first, const RequestFault& fault
     cache_.Write(first, staging_);
     cache_.Evict();
   }
-  Observe(DiskObserver::Kind::kWrite, rq, first);
+  Observe({.kind = DiskObserver::Kind::kWrite,
+           .sector = first,
+           .sectors = sectors,
+           .bytes = staging_,
+           .fua = (rq.cmd_flags & REQ_FUA) != 0 && NeedsMedium(rq)});
 }
 
 // Bios that follow one another are written as one, so that an atomic unit of several of them stays whole.
@@ -161,11 +183,17 @@ int SimDisk::Transfer(request& rq, uint64_t cache_position) {
   const blk_opf_t op = req_op(rq.cmd_flags);
   const RequestFault fault = faults_.empty() ? RequestFault() : TakeFault(rq);
   if (fault.error != 0) return -fault.error;
-  if (fault.kind == FaultKind::kLost) return 0;
+  if (fault.kind == FaultKind::kLost) {
+    if (op != REQ_OP_READ) {
+      Observe({.kind = KindOf(op), .sector = blk_rq_pos(&rq), .sectors = blk_rq_sectors(&rq), .lost = true});
+    }
+    return 0;
+  }
   if (op == REQ_OP_FLUSH) {
-    if (kernel_.bug != SeededBug::kFlushKeepsCache) cache_.Flushed(cache_position);
+    const bool lost = kernel_.bug == SeededBug::kFlushKeepsCache;
+    if (!lost) cache_.Flushed(cache_position);
     ++kernel_.stats.flushes;
-    Observe(DiskObserver::Kind::kFlush, rq, 0);
+    Observe({.kind = DiskObserver::Kind::kFlush, .lost = lost});
     return 0;
   }
   if (!bad_sectors_.empty()) {
@@ -189,21 +217,21 @@ int SimDisk::Transfer(request& rq, uint64_t cache_position) {
         cache_.Zero(blk_rq_pos(&rq), blk_rq_sectors(&rq));
         cache_.Evict();
       }
-      Observe(op == REQ_OP_DISCARD ? DiskObserver::Kind::kDiscard : DiskObserver::Kind::kWriteZeroes, rq,
-              blk_rq_pos(&rq));
+      Observe({.kind = KindOf(op), .sector = blk_rq_pos(&rq), .sectors = blk_rq_sectors(&rq)});
       return 0;
     default:
       return -EOPNOTSUPP;
   }
 }
 
-void SimDisk::Observe(DiskObserver::Kind kind, const request& rq, sector_t first) {
-  ++observed_;
+// Of the request that completes now.
+void SimDisk::Observe(DiskObserver::Entry entry) {
   if (observer_ == nullptr) return;
-  const bool writes = kind == DiskObserver::Kind::kWrite;
-  observer_->OnRequest(
-      {kind, kernel_.executor.NowNs(), first, writes ? staging_.size() >> SECTOR_SHIFT : blk_rq_sectors(&rq),
-       writes ? absl::string_view(staging_) : absl::string_view(), (rq.cmd_flags & REQ_FUA) != 0, completing_began_});
+  ++observer_->entries_;
+  entry.time_ns = kernel_.executor.NowNs();
+  entry.sector += observed_first_;
+  entry.began = completing_began_;
+  observer_->OnRequest(entry);
 }
 
 void SimDisk::ForgetRequests(DropBio drop) {
@@ -224,6 +252,7 @@ void SimDisk::ForgetRequests(DropBio drop) {
 }
 
 void SimDisk::PowerCut(DropBio drop, uint32_t tear_bytes) {
+  if (observer_ != nullptr) observer_->OnPowerCut();
   // What was in flight may have arrived, in whole, in part or not at all: as if it had been cached a moment ago.
   for (list_head* entry = in_flight_.next; entry != &in_flight_; entry = entry->next) {
     const request& rq = *list_entry(entry, request, queuelist);

@@ -27,24 +27,36 @@
 
 namespace aiolab {
 
-// Sees what reaches the disk, in the order in which it completes.
+// Sees what reaches a disk, or several, in the order in which it completes.
 class DiskObserver {
  public:
   enum class Kind { kWrite, kFlush, kDiscard, kWriteZeroes };
+  // More than any disk has: of several disks, the sectors of the one with number n begin at n times this.
+  static constexpr sector_t kSectorsPerDisk = sector_t{1} << 56;
+
   struct Entry {
-    Kind kind;
-    int64_t time_ns;
-    sector_t sector;
-    uint64_t sectors;
-    absl::string_view bytes;  // of a write; empty if it only took its time
-    bool fua;
-    // How many entries came before this one's request was given to the disk: it was under way while all that followed
-    // completed. A flush covers those that came before.
-    uint64_t began;
+    Kind kind = Kind::kWrite;
+    int64_t time_ns = 0;
+    sector_t sector = 0;
+    uint64_t sectors = 0;
+    absl::string_view bytes = {};  // of a write that is not lost
+    bool fua = false;
+    // How many entries came before this one's request was given to its disk: it was under way while all that followed
+    // completed. A flush covers those of its disk that came before.
+    uint64_t began = 0;
+    // The disk said that it had done this, and had not: a fault rule, or a seeded bug. Of a torn or misdirected write
+    // that is what did not arrive where it should; what arrived is another entry.
+    bool lost = false;
   };
   virtual ~DiskObserver() = default;
   // A request that succeeded. `entry.bytes` is valid during the call.
   virtual void OnRequest(const Entry& entry) = 0;
+  // A disk is about to lose its power: what it keeps, no entry tells.
+  virtual void OnPowerCut() {}
+
+ private:
+  friend class SimDisk;
+  uint64_t entries_ = 0;  // so far
 };
 
 class SimDisk : public block_device {
@@ -58,8 +70,8 @@ class SimDisk : public block_device {
   request_queue& queue() { return queue_; }
   // The bytes as the next read would find them.
   const SectorStore& bytes() const { return bytes_; }
-  // Has these bytes from now on, durably. Requires: nothing was written yet.
-  void Load(const SectorStore& contents) { bytes_.CopyFrom(contents); }
+  // Has the bytes of `contents` from sector `first` on, durably. Requires: nothing was written yet.
+  void Load(const SectorStore& contents, sector_t first) { bytes_.CopyFrom(contents, first, bd_nr_sectors); }
   // What a disk is when its power is off: its bytes and what is wrong with them, for another one of its kind. Restore()
   // takes that off the front of `*saved`; false if it is not there. Requires: nothing was written yet.
   void Save(std::string* saved) const;
@@ -97,8 +109,11 @@ class SimDisk : public block_device {
   void ClearBitRot() { bit_rot_.clear(); }
   const std::vector<RottenBit>& bit_rot() const { return bit_rot_; }
 
-  // Null: none. Must outlive the disk or be taken back.
-  void set_observer(DiskObserver* observer) { observer_ = observer; }
+  // Null: none. Must outlive the disk or be taken back. `number` is the disk's among those that it sees.
+  void set_observer(DiskObserver* observer, uint32_t number = 0) {
+    observer_ = observer;
+    observed_first_ = number * DiskObserver::kSectorsPerDisk;
+  }
 
  private:
   struct Completion : Executor::Event {
@@ -139,7 +154,7 @@ class SimDisk : public block_device {
   int WriteRequest(request& rq, const RequestFault& fault);
   int CheckBadSectors(const request& rq);
   void Store(const request& rq, sector_t first, const RequestFault& fault);
-  void Observe(DiskObserver::Kind kind, const request& rq, sector_t first);
+  void Observe(DiskObserver::Entry entry);
   bool Mechanical() const { return parameters_.rotation_ns > 0; }
 
   kernel_state& kernel_;
@@ -151,7 +166,7 @@ class SimDisk : public block_device {
   std::vector<BadSectors> bad_sectors_;
   std::vector<RottenBit> bit_rot_;
   DiskObserver* observer_ = nullptr;
-  uint64_t observed_ = 0;          // entries
+  sector_t observed_first_ = 0;    // what the observer calls sector 0
   uint64_t completing_began_ = 0;  // of the request that completes now
 
   // By tag, of requests in flight. Both are empty unless a fault rule has struck.

@@ -6,6 +6,7 @@
 #define KERNEL_MODEL_DRIVERS_BLOCK_SIM_DISK_PARAMETERS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,17 @@ const SimDiskParameters* FindSimDiskPreset(absl::string_view name);
 //
 // INVALID_ARGUMENT names the column (from 1), what is wrong there and the nearest right word.
 absl::StatusOr<SimDiskParameters> ParseSimDisk(absl::string_view spec);
+
+struct SimDiskMistake {
+  size_t at;  // the position in the text, from 0
+  std::string what;
+};
+// The same for a text of which its user wrote parts only, and would not know the column. Without a mistake `disk` is
+// filled in.
+std::optional<SimDiskMistake> FindSimDiskMistake(absl::string_view spec, SimDiskParameters* disk);
+
+// "size", "depth" and so on.
+std::vector<std::string> SimDiskSettingNames();
 
 // What the parameters say of 4 KiB reads at random places, one at a time: the latency in nanoseconds, from issue to
 // completion, that `percentile` (0..100) percent of them do not exceed.

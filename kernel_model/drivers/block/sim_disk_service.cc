@@ -132,7 +132,7 @@ void SimDisk::Start(request* rq) {
   }
   completion->done = rq;
   completion->cache_position = cache_.position();
-  completion->began = observed_;
+  completion->began = observer_ == nullptr ? 0 : observer_->entries_;
   kernel_.executor.At(*completion, end_ns);
 }
 

@@ -158,38 +158,32 @@ const Key kKeys[] = {
     {"discard", [](SimDiskParameters& disk, absl::string_view text) { return SetLatency(text, disk.discard); }},
 };
 
-std::vector<std::string> KeyNames() {
+}  // namespace
+
+std::vector<std::string> SimDiskSettingNames() {
   std::vector<std::string> names;
   for (const Key& key : kKeys) names.push_back(key.name);
   return names;
 }
 
-absl::Status ErrorAt(absl::string_view spec, size_t position, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("disk \"", spec, "\", column ", position + 1, ": ", what));
-}
-
-absl::Status UnknownWord(absl::string_view spec, size_t position, absl::string_view kind, absl::string_view word,
-                         const std::vector<std::string>& words) {
-  const std::string nearest = NearestWord(word, words);
-  return ErrorAt(spec, position,
-                 absl::StrCat("there is no ", kind, " \"", word, "\"; ",
-                              nearest.empty() ? absl::StrCat("there are ", absl::StrJoin(words, ", "))
-                                              : absl::StrCat("did you mean ", nearest, "?")));
-}
-
-}  // namespace
-
 absl::StatusOr<SimDiskParameters> ParseSimDisk(absl::string_view spec) {
+  SimDiskParameters disk;
+  const std::optional<SimDiskMistake> mistake = FindSimDiskMistake(spec, &disk);
+  if (!mistake) return disk;
+  return absl::InvalidArgumentError(absl::StrCat("disk \"", spec, "\", column ", mistake->at + 1, ": ", mistake->what));
+}
+
+std::optional<SimDiskMistake> FindSimDiskMistake(absl::string_view spec, SimDiskParameters* disk) {
   const size_t preset_end = std::min(spec.find(','), spec.size());
   const absl::string_view preset = spec.substr(0, preset_end);
   if (absl::StrContains(preset, "=")) {
-    return ErrorAt(spec, 0,
-                   absl::StrCat("the disk's kind comes first, one of ", absl::StrJoin(SimDiskPresetNames(), ", "),
-                                ", then what differs: \"nvme,", preset, "\""));
+    return SimDiskMistake{
+        0, absl::StrCat("the disk's kind comes first, one of ", absl::StrJoin(SimDiskPresetNames(), ", "),
+                        ", then what differs: \"nvme,", preset, "\"")};
   }
   const SimDiskParameters* const found = FindSimDiskPreset(preset);
-  if (found == nullptr) return UnknownWord(spec, 0, "disk", preset, SimDiskPresetNames());
-  SimDiskParameters disk = *found;
+  if (found == nullptr) return SimDiskMistake{0, NoSuchWord("disk", preset, SimDiskPresetNames())};
+  *disk = *found;
 
   size_t size_position = 0;
   size_t atomic_position = 0;
@@ -201,26 +195,26 @@ absl::StatusOr<SimDiskParameters> ParseSimDisk(absl::string_view spec) {
     const absl::string_view name = item.substr(0, equals);
     const Key* const key =
         std::find_if(std::begin(kKeys), std::end(kKeys), [name](const Key& known) { return name == known.name; });
-    if (key == std::end(kKeys)) return UnknownWord(spec, position, "setting", name, KeyNames());
+    if (key == std::end(kKeys)) return SimDiskMistake{position, NoSuchWord("setting", name, SimDiskSettingNames())};
     const size_t value_position = equals == item.npos ? end : position + equals + 1;
     const absl::string_view value = spec.substr(value_position, end - value_position);
-    const Problem problem = key->set(disk, value);
+    const Problem problem = key->set(*disk, value);
     if (!problem.empty()) {
-      return ErrorAt(spec, value_position, absl::StrCat(name, "=", value, ": it has to be ", problem));
+      return SimDiskMistake{value_position, absl::StrCat(name, "=", value, ": it has to be ", problem)};
     }
     if (name == "size") size_position = value_position;
     if (name == "atomic") atomic_position = value_position;
     position = end;
   }
-  if (disk.size_bytes % disk.logical_block_size != 0) {
-    return ErrorAt(spec, size_position,
-                   absl::StrCat("the size has to be a multiple of the logical block, ", disk.logical_block_size));
+  if (disk->size_bytes % disk->logical_block_size != 0) {
+    return SimDiskMistake{
+        size_position, absl::StrCat("the size has to be a multiple of the logical block, ", disk->logical_block_size)};
   }
-  if (disk.atomic_write_unit != 0 && disk.atomic_write_unit < disk.logical_block_size) {
-    return ErrorAt(spec, atomic_position,
-                   absl::StrCat("atomic has to be at least the logical block, ", disk.logical_block_size));
+  if (disk->atomic_write_unit != 0 && disk->atomic_write_unit < disk->logical_block_size) {
+    return SimDiskMistake{atomic_position,
+                          absl::StrCat("atomic has to be at least the logical block, ", disk->logical_block_size)};
   }
-  return disk;
+  return std::nullopt;
 }
 
 }  // namespace aiolab

@@ -18,7 +18,7 @@ struct RecordHeader {
   RecordType type;
   uint8_t kind;  // DiskObserver::Kind
   bool fua;
-  uint8_t padding;
+  bool lost;
   uint64_t sector;  // of a mark: what is acknowledged
   uint64_t sectors;
   uint64_t began;
@@ -35,7 +35,7 @@ void Append(const RecordHeader& header, absl::string_view bytes, WriteLog* log) 
   switch (header.type) {
     case RecordType::kRequest:
       log->requests.push_back({static_cast<DiskObserver::Kind>(header.kind), header.fua, header.sector, header.sectors,
-                               header.began, std::string(bytes)});
+                               header.began, std::string(bytes), header.lost});
       return;
     case RecordType::kMark:
       log->marks.push_back({log->requests.size(), header.sector, std::string(bytes)});
@@ -52,6 +52,11 @@ void Append(const RecordHeader& header, absl::string_view bytes, WriteLog* log) 
 
 }  // namespace
 
+bool WriteLog::Uses(uint64_t disk) const {
+  return std::any_of(requests.begin() + static_cast<long>(first_crash_point), requests.end(),
+                     [disk](const LoggedRequest& request) { return request.disk() == disk; });
+}
+
 const LogMark* WriteLog::MarkAt(uint64_t position) const {
   const auto after = std::upper_bound(marks.begin(), marks.end(), position,
                                       [](uint64_t at, const LogMark& mark) { return at < mark.position; });
@@ -63,6 +68,7 @@ std::string EncodeRequest(const DiskObserver::Entry& entry) {
   header.type = RecordType::kRequest;
   header.kind = static_cast<uint8_t>(entry.kind);
   header.fua = entry.fua;
+  header.lost = entry.lost;
   header.sector = entry.sector;
   header.sectors = entry.sectors;
   header.began = entry.began;

@@ -1,5 +1,5 @@
-// What was written to a disk, in the order in which it completed, and what its client had promised by then: all that is
-// needed to say what a power cut could have left (crash_state.h).
+// What was written to a disk, or several, in the order in which it completed, and what their client had promised by
+// then: all that is needed to say what a power cut could have left (crash_state.h).
 //
 //   std::string text = EncodeRequest(entry) + EncodeMark({...}) + ...;   // as it happens, see DiskObserver
 //   absl::StatusOr<WriteLog> log = ParseWriteLog(text);
@@ -21,10 +21,13 @@ namespace aiolab {
 struct LoggedRequest {
   DiskObserver::Kind kind = DiskObserver::Kind::kWrite;
   bool fua = false;
-  uint64_t sector = 0;
+  uint64_t sector = 0;  // those of disk n begin at n * DiskObserver::kSectorsPerDisk
   uint64_t sectors = 0;
   uint64_t began = 0;  // how many requests came before it was given to the disk
   std::string bytes;   // of a write
+  bool lost = false;   // the disk only said that it had done it
+
+  uint64_t disk() const { return sector / DiskObserver::kSectorsPerDisk; }
 
   friend bool operator==(const LoggedRequest&, const LoggedRequest&) = default;
 };
@@ -47,6 +50,9 @@ struct WriteLog {
   // client saw it. Without an end (the client was killed) it is behind the last request.
   uint64_t last_crash_point = 0;
   bool has_end = false;
+
+  // Something of its client reached the disk with this number.
+  bool Uses(uint64_t disk) const;
 
   // The last mark that comes before request `position`; null if there is none.
   const LogMark* MarkAt(uint64_t position) const;

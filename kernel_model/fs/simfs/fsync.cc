@@ -47,15 +47,14 @@ int WriteData(Simfs& fs, file* filp, fsync_state* state) {
     }
     return file_write_and_wait_range(filp, 0, kLast, state);
   }
-  // What fails now is for the next fsync to tell.
+  // What fails now is for the next fsync to tell, which does nothing else.
   if (state->writeback_passes == 0) {
-    state->error = file_check_and_advance_wb_err(filp);
+    if (const int error = file_check_and_advance_wb_err(filp); error != 0) return error;
     if (state->fault_error != 0) {
       if (const int error = FailWrites(node, state); error != 0) return error;
     }
   }
-  const int error = filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
-  return error != 0 ? error : state->error;
+  return filemap_write_and_wait_range(*filp->f_inode->i_mapping, 0, kLast, state);
 }
 
 int WaitForCommit(Simfs& fs, fsync_state* state, uint64_t seq) {

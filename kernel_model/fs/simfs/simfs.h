@@ -38,10 +38,13 @@
 namespace aiolab::simfs {
 
 // What a write of pages that fails, and so an fsync that fails, leaves behind. After "Can Applications Recover from
-// fsync Failures?" (Rebello and others, USENIX ATC 2020, table 1; Linux 5.2) and the kernel's own source.
+// fsync Failures?" (Rebello and others, USENIX ATC 2020, table 1; Linux 5.2), its authors' CuttleFS
+// (cuttlefs/fsyncs.py) and the kernel's own source, which stands where CuttleFS differs: that makes the new size
+// durable on XFS, too, and on Btrfs takes it back in memory.
 //
 //                                          ext4-ordered    ext4-data       xfs             btrfs
 //   the fsync that says so                 this one        the next one    this one        this one
+//   and what it writes                     what is dirty   nothing         what is dirty   what is dirty
 //   the pages afterwards                   clean           clean           clean           clean
 //   what they hold                         the new data    the new data    the new data    what the disk has
 //   after they left the cache              what the disk has: the old data, or zeros where there were none
@@ -53,10 +56,10 @@ namespace aiolab::simfs {
 // So with all of them a second fsync writes nothing and returns 0, and each open file is told of the error once.
 enum class ErrorModel {
   // ext4_writepages() sets the size when it allocates; ext4_end_io_end() leaves the blocks unwritten (since 6.15;
-  // before
-  // that, a new block showed what the disk had there).
+  // before that, a new block showed what the disk had there).
   kExt4Ordered,
-  // The data go to the journal, and the error is met when they are written to their place. (Here nothing replays them
+  // ext4_sync_file() commits the data to the journal and returns 0; the next one meets the error when it writes them to
+  // their place, and returns before it commits what has come since: that takes a third. (Here nothing replays the data
   // after a power cut, and the journal goes on, as it did before 5.14.)
   kExt4Data,
   // xfs_end_ioend() leaves the size to writes that succeed. After a shutdown everything that is asked is -EIO, where
@@ -84,13 +87,15 @@ int mount(block_device& bdev, const MountOptions& options, std::unique_ptr<super
 // What a client sees and the device was not given yet, or not in a way that counts: a power cut takes it back.
 struct Undurable {
   enum What {
-    kData,  // bytes in the page cache
-    kSize,  // the size, or where the data lie: no commit has it
-    kName,  // no commit has it
-    kGone,  // the name was removed, and no commit has that
+    kData,     // bytes in the page cache
+    kSize,     // the size, or where the data lie: no commit has it
+    kName,     // no commit has it
+    kGone,     // the name was removed, and no commit has that
+    kFailed,   // writing back its data failed once, and is not tried again: what was not rewritten since is lost
+    kStopped,  // a commit failed, so none follows
   };
   What what;
-  std::string path;  // "/a/b", from the file system's root
+  std::string path;  // "/a/b", from the file system's root; of kStopped: ""
   uint64_t bytes;    // of kData
   uint64_t size;     // of the file, as the client sees it
 };

@@ -99,6 +99,18 @@ TEST_F(FaultRulesTest, WithoutARuleNothingIsArmed) {
   EXPECT_FALSE(engine_.armed(FaultSite::kSubmit));
 }
 
+TEST_F(FaultRulesTest, WhatComesInAPauseIsNotCounted) {
+  const int rule = Add("submit=nth(2):eagain");
+  EXPECT_FALSE(Ask(FaultSite::kSubmit));
+  engine_.Pause();
+  Add("cancel=always:einval");
+  EXPECT_FALSE(engine_.armed(FaultSite::kSubmit));
+  EXPECT_FALSE(engine_.armed(FaultSite::kCancel));
+  engine_.Resume();
+  EXPECT_EQ(engine_.counts(rule).occasions, 1);
+  EXPECT_TRUE(Ask(FaultSite::kSubmit));
+}
+
 TEST_F(FaultRulesTest, AlwaysStrikesEveryTime) {
   Add("submit=always:eagain");
   EXPECT_THAT(Strikes(3), ElementsAre(1, 2, 3));

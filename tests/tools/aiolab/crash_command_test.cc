@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
@@ -31,6 +32,7 @@ constexpr char kPrefix[] = "/aiolab-test-data";
 // Every record that the client has named is in its log, whole.
 constexpr char kCheck[] =
     "--check=test $(cat {dir}/log 2>/dev/null | grep -acE '^[a-z]{600}$') -ge $(grep -c . {acked})";
+constexpr char kDeviceCheck[] = "--check=test $(grep -acE '^[a-z]{600}$' {dir}/dev0) -ge $(grep -c . {acked})";
 
 class CrashCommandTest : public testing::Test {
  protected:
@@ -39,11 +41,11 @@ class CrashCommandTest : public testing::Test {
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     return RunProgram(argv, {{{"TMPDIR", directory_}, SanitizerEnvironment()}, directory_});
   }
-  ProgramResult CrashClient(const std::vector<std::string>& flags, const char* way, const char* records = "4") {
+  ProgramResult CrashClient(const std::vector<std::string>& flags, const char* way, const char* file = "log") {
     std::vector<std::string> arguments = {kSimfs};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     for (const std::string& word : {std::string("--"), RunfilePath("tests/clients/appends_and_says"),
-                                    std::string(kPrefix), std::string(way), std::string(records)}) {
+                                    absl::StrCat(kPrefix, "/", file), std::string(way), std::string("4")}) {
       arguments.push_back(word);
     }
     return Crash(arguments);
@@ -172,6 +174,85 @@ TEST_F(CrashCommandTest, AKilledClientLeavesItsLog) {
               AllOf(HasSubstr("WARNING: the client ended with status 137"), HasSubstr("no power cut that breaks it")));
 }
 
+TEST_F(CrashCommandTest, AForkMakesNothingDurable) {
+  const ProgramResult result = CrashClient({kCheck, "--images=24"}, "forks");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/log after they were written"));
+}
+
+// Killed before anything reached the disk: that is lost whatever the disk does.
+TEST_F(CrashCommandTest, AClientThatIsKilledWithItsPromisesInMemoryIsFound) {
+  const ProgramResult result =
+      Crash({kSimfs, kCheck, "--", "sh", "-c", absl::StrCat("echo a >", kPrefix, "/x; echo 1; kill -9 $$")});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("The client had promised 2 bytes of output; the last line: 1"));
+}
+
+// Its disk begins as its parent's was at the fork.
+TEST_F(CrashCommandTest, AChildThatDoesTheWorkIsLookedAt) {
+  const ProgramResult synced = CrashClient({kCheck, "--images=24"}, "child");
+  EXPECT_EQ(synced.status, 0) << synced.err;
+  EXPECT_THAT(synced.err,
+              AllOf(HasSubstr("2 processes wrote to files below /aiolab-test-data, each to files of its own; "
+                              "only those of process 2 are looked at"),
+                    HasSubstr("24 distinct images at ")));
+  const ProgramResult lost = CrashClient({kCheck, "--images=24"}, "child-nosync");
+  EXPECT_EQ(lost.status, 1) << lost.err;
+  EXPECT_THAT(lost.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/log after they were written"));
+}
+
+TEST_F(CrashCommandTest, TheDeviceNodeIsLookedAtToo) {
+  const ProgramResult synced = CrashClient({kDeviceCheck, "--images=24", "--export-log=writes"}, "sync", "dev0");
+  EXPECT_EQ(synced.status, 0) << synced.err;
+  const std::string log = ReadFile(Path("writes.dev0")).value();
+  EXPECT_THAT(log, HasSubstr(std::string(600, 'b')));
+  EXPECT_THAT(ReadFile(Path("writes")).value(), Not(HasSubstr(std::string(600, 'b'))));
+
+  const ProgramResult lost = CrashClient({kDeviceCheck, "--images=24", "--export-image=bad.img"}, "nosync", "dev0");
+  EXPECT_EQ(lost.status, 1) << lost.err;
+  EXPECT_THAT(lost.err, AllOf(HasSubstr("no fsync or fdatasync of /aiolab-test-data/dev0 after they were written"),
+                              HasSubstr("/bad.img.dev0\n")));
+  EXPECT_EQ(ReadFile(Path("bad.img.dev0")).value(), std::string(size_t{4} << 20, '\0'));
+}
+
+TEST_F(CrashCommandTest, ADiskThatLosesFlushesIsFoundAndNamed) {
+  const ProgramResult result = Crash({kSimfs, "--fault=device[op=flush]=always:lost"});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("fault device[op=flush]=always:lost: struck "), HasSubstr("FOUND: "),
+                                HasSubstr("the disk lied: request "), HasSubstr(", a flush, which it said was done")));
+}
+
+// The files are wrong even without a crash; but that is what the fault is for.
+TEST_F(CrashCommandTest, ADiskThatLosesAWriteIsFound) {
+  const ProgramResult result =
+      CrashClient({kCheck, "--images=24", "--fault=device[op=write,size=4096]=nth(2):lost"}, "sync");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("the disk lied: request "), HasSubstr(", which it said was done")));
+}
+
+TEST_F(CrashCommandTest, AClientThatBelievesAFailedFsyncIsFound) {
+  const std::string fault = "--fault=fsync=nth(2):eio(model=ext4-ordered)";
+  const ProgramResult result = CrashClient({kCheck, "--images=24", fault}, "ignores");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("FOUND: a power cut that breaks it"));
+  EXPECT_EQ(CrashClient({kCheck, "--images=24", fault}, "sync").status, 0) << "it said no more when the fsync failed";
+}
+
+TEST_F(CrashCommandTest, ARuleThatNeverStruckIsNamed) {
+  const ProgramResult result = CrashClient({kCheck, "--images=4", "--fault=cancel=nth(1):einval"}, "sync");
+  EXPECT_THAT(result.err, HasSubstr("WARNING: the fault rule cancel=nth(1):einval never struck: "));
+}
+
+// A terminal sees how far it is; script(1) has one.
+TEST_F(CrashCommandTest, OnATerminalItSaysHowFarItIs) {
+  const ProgramResult result =
+      RunProgram({"script", "-qec", absl::StrCat(RunfilePath("tools/aiolab/aiolab"), " crash ", kSimfs), "/dev/null"},
+                 {{{"TMPDIR", directory_}, SanitizerEnvironment()}, directory_});
+  EXPECT_EQ(result.status, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("\raiolab: crash point 1 of "), HasSubstr(" images checked "),
+                                HasSubstr("\r\033[Kaiolab: seed 1, ")));
+}
+
 // Method: a checker that promises nothing and notes what it was given.
 TEST_F(CrashCommandTest, ACheckerGetsFilesPromisesAndACleanEnvironment) {
   const ProgramResult result = CrashClient({absl::StrCat("--check=env >", Path("env"), "; ls {dir} >", Path("ls"),
@@ -204,6 +285,44 @@ TEST_F(CrashCommandTest, ACheckerThatRefusesTheFilesWithoutACrashIsRefused) {
   EXPECT_EQ(result.status, 2);
   EXPECT_THAT(result.err, HasSubstr("the files as the client left them are refused, without any crash: the checker "
                                     "ended with status 1: wrong"));
+}
+
+// A recovery that hangs is as bad as one that fails. Nobody but the user's terminal ever gives a checker an answer.
+TEST_F(CrashCommandTest, ACheckerThatDoesNotEndRefusesTheFiles) {
+  const ProgramResult result =
+      CrashClient({"--check=test -s {dir}/log || test ! -s {acked} || sleep 1000", "--check-timeout=1"}, "nosync");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("FOUND: a power cut that breaks it: the checker had not ended after 1 s"));
+  const ProgramResult reads = CrashClient({"--check=cat; : {dir}", "--check-timeout=20", "--images=2"}, "sync");
+  EXPECT_EQ(reads.status, 0) << reads.err;
+}
+
+TEST_F(CrashCommandTest, WhatACheckerLeavesBehindGoesWithIt) {
+  const ProgramResult result =
+      CrashClient({absl::StrCat("--check=sleep 1000 & echo $! >", Path("pid"), "; : {dir}"), "--images=1"}, "sync");
+  EXPECT_EQ(result.status, 0) << result.err;
+  // Who adopts it may not have buried it yet.
+  const std::string pid(absl::StripAsciiWhitespace(ReadFile(Path("pid")).value()));
+  EXPECT_THAT(ReadFile(absl::StrCat("/proc/", pid, "/stat")).value_or(") Z "), HasSubstr(") Z "));
+}
+
+TEST_F(CrashCommandTest, ACheckerThatASignalEndsRefusesTheFiles) {
+  EXPECT_THAT(CrashClient({"--check=kill -SEGV $$; : {dir}"}, "sync").err,
+              HasSubstr("without any crash: the checker was killed by SIGSEGV, and said nothing"));
+  EXPECT_THAT(CrashClient({"--check=sh -c 'kill -SEGV $$'; exit $? {dir}"}, "sync").err,
+              HasSubstr("the checker ended with status 139, which a shell says of SIGSEGV"));
+}
+
+TEST_F(CrashCommandTest, TheFilesThatWereRefusedCanBeLookedAtAgain) {
+  const ProgramResult result = CrashClient({kCheck, "--images=24", "--export-files=bad"}, "nosync");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(ReadFile(Path("bad.acked")).value(), StartsWith("1\n"));
+  const std::string again = "aiolab: what checks them again: ";
+  const size_t at = result.err.find(again);
+  ASSERT_NE(at, std::string::npos) << result.err;
+  const std::string command = result.err.substr(at + again.size());
+  EXPECT_EQ(RunProgram({"sh", "-c", command}).status, 1) << command;
+  EXPECT_THAT(CrashClient({kCheck, "--export-files=bad"}, "sync").err, HasSubstr("it has to be a new directory"));
 }
 
 // Behind what can be seen beforehand.

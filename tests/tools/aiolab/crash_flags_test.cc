@@ -40,12 +40,15 @@ TEST_F(CrashFlagsTest, WithoutAnyItIsTheEmbeddedLogOverAllPoints) {
 TEST_F(CrashFlagsTest, ItsOwnFlagsAndThoseOfRunStandTogether) {
   const CrashCommandOptions options =
       Parse({"--at", "7", "--seed=5", "--check=c {dir}", "--profile", "mainline", "--images=9", "--model=xfs",
-             "--export-image=i", "--export-log", "l", "--simfs=/db:size=4M", "--", "client", "--at=x"});
+             "--export-files=f", "--check-timeout=3", "--export-image=i", "--export-log", "l", "--simfs=/db:size=4M",
+             "--", "client", "--at=x"});
   EXPECT_EQ(options.points_max, 7u);
   EXPECT_EQ(options.images_max, 9u);
   EXPECT_EQ(options.run.seed, 5u);
   EXPECT_EQ(options.run.profile, "mainline");
   EXPECT_EQ(options.check, "c {dir}");
+  EXPECT_EQ(options.check_seconds_max, 3);
+  EXPECT_EQ(options.export_files, "f");
   EXPECT_EQ(options.export_image, "i");
   EXPECT_EQ(options.export_log, "l");
   EXPECT_EQ(options.run.simfs, "/db:disk=nvme,size=4M,error-model=xfs");
@@ -58,6 +61,7 @@ TEST_F(CrashFlagsTest, MistakesAreNamedWithWhatWouldBeRight) {
   EXPECT_EQ(Error({"--at=some"}),
             "--at=some: it has to be the word all, or how many crash points are to be looked at, from 1");
   EXPECT_EQ(Error({"--images=0"}), "--images=0: it has to be a number from 1");
+  EXPECT_EQ(Error({"--check-timeout=1m"}), "--check-timeout=1m: it has to be a number of seconds, from 1");
   EXPECT_EQ(Error({"--check=true", "--", "c"}),
             "--check=true: there is no {dir} in it, so it would look at nothing that a crash left");
   EXPECT_EQ(Error({"--check=c {dir}"}), "--check needs a client, behind --: aiolab crash --check=CMD -- PROGRAM");

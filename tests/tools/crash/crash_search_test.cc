@@ -41,13 +41,13 @@ CrashSearchOptions Options() {
   return options;
 }
 
-const CrashChecker kAnything = [](Syscalls&, uint64_t) { return std::string(); };
+const CrashChecker kAnything = [](const CrashedMachine&) { return std::string(); };
 
 TEST(CrashSearchTest, ACheckerGetsEveryPromiseThatTheClientMade) {
   std::set<uint64_t> promises;
   const absl::StatusOr<CrashSearchResult> result =
-      SearchCrashes(FiveFiles(), Options(), [&](Syscalls&, uint64_t acknowledged) {
-        promises.insert(acknowledged);
+      SearchCrashes(FiveFiles(), Options(), [&](const CrashedMachine& crashed) {
+        promises.insert(crashed.acknowledged);
         return std::string();
       });
   ASSERT_TRUE(result.ok()) << result.status();
@@ -69,8 +69,8 @@ TEST(CrashSearchTest, FewerPointsAreDrawnByTheSeed) {
       EXPECT_EQ(points, 4u);
     };
     const absl::StatusOr<CrashSearchResult> result =
-        SearchCrashes(FiveFiles(), options, [&found](Syscalls&, uint64_t acknowledged) {
-          found.push_back(acknowledged);
+        SearchCrashes(FiveFiles(), options, [&found](const CrashedMachine& crashed) {
+          found.push_back(crashed.acknowledged);
           return std::string();
         });
     EXPECT_EQ(result->points, 4u);
@@ -97,9 +97,9 @@ TEST(CrashSearchTest, NoMoreImagesAreCheckedThanAskedFor) {
 TEST(CrashSearchTest, TheFirstImageThatIsRefusedEndsIt) {
   int checked = 0;
   const absl::StatusOr<CrashSearchResult> result =
-      SearchCrashes(FiveFiles(), Options(), [&](Syscalls&, uint64_t acknowledged) {
+      SearchCrashes(FiveFiles(), Options(), [&](const CrashedMachine& crashed) {
         ++checked;
-        return std::string(acknowledged == 3 ? "no" : "");
+        return std::string(crashed.acknowledged == 3 ? "no" : "");
       });
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_TRUE(result->violation.has_value());
@@ -111,9 +111,9 @@ TEST(CrashSearchTest, TheFirstImageThatIsRefusedEndsIt) {
 }
 
 TEST(CrashSearchTest, AnErrorOfTheCheckerEndsItToo) {
-  const absl::StatusOr<CrashSearchResult> result =
-      SearchCrashes(FiveFiles(), Options(),
-                    [](Syscalls&, uint64_t) -> absl::StatusOr<std::string> { return absl::CancelledError("enough"); });
+  const absl::StatusOr<CrashSearchResult> result = SearchCrashes(
+      FiveFiles(), Options(),
+      [](const CrashedMachine&) -> absl::StatusOr<std::string> { return absl::CancelledError("enough"); });
   EXPECT_EQ(result.status(), absl::CancelledError("enough"));
 }
 

@@ -127,6 +127,21 @@ TEST(DmLogWritesTest, ADiscardHasNoData) {
   EXPECT_THAT(Exported(log), ElementsAre(kBegin, Entry{8, 100, kDmLogDiscard, ""}, Written(1, 'a')));
 }
 
+TEST(DmLogWritesTest, EachDiskHasALogOfItsOwn) {
+  constexpr uint64_t kSecond = DiskObserver::kSectorsPerDisk;
+  WriteLog log;
+  log.requests = {Write(1, 'a', 0), Write(kSecond + 2, 'b', 1), Flush(2), {Kind::kFlush, false, kSecond, 0, 2, ""}};
+  EXPECT_THAT(Exported(log), ElementsAre(kBegin, Written(1, 'a'), kFlushed));
+  EXPECT_THAT(Reader(ToDmLogWrites(log, 512, /*disk=*/1)).Read(512), ElementsAre(kBegin, Written(2, 'b'), kFlushed));
+}
+
+TEST(DmLogWritesTest, WhatADiskDidNotDoIsNotThere) {
+  WriteLog log;
+  log.requests = {Write(1, 'a', 0), Write(2, 'b', 1), Flush(2)};
+  log.requests[1] = {Kind::kWrite, false, 2, 1, 1, "", /*lost=*/true};
+  EXPECT_THAT(Exported(log), ElementsAre(kBegin, Written(1, 'a'), kFlushed));
+}
+
 TEST(DmLogWritesTest, SectorsAreLogicalBlocks) {
   WriteLog log;
   log.requests = {{Kind::kWrite, false, 16, 8, 0, std::string(4096, 'a')}};

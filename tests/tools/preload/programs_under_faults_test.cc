@@ -1,5 +1,9 @@
 // What programs of the distribution make of faults: they report errors or try again; where one hangs, the run says on
 // what, and ends.
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -41,6 +45,16 @@ class ProgramsUnderFaultsTest : public testing::Test {
   std::string Image() {
     EXPECT_TRUE(CreateFile(directory_ + "/image", std::string(4 << 20, 'x')).ok());
     return "image";
+  }
+
+  std::string NewDirectory() {
+    const std::string directory = directory_ + "/new";
+    EXPECT_EQ(mkdir(directory.c_str(), 0755), 0);
+    return directory;
+  }
+  // What /data has comes from a directory of the host, and goes back there.
+  static std::string Kept(const std::string& directory) {
+    return absl::StrCat("--simfs=/data:from=", directory, ",to=", directory);
   }
 
   static long CountAll(const AiolabRun& run, const std::string& outcome) {
@@ -149,6 +163,179 @@ TEST_F(ProgramsUnderFaultsTest, DdReportsAnFsyncThatFails) {
   EXPECT_EQ(run.result.status, 1);
   EXPECT_THAT(run.result.err, HasSubstr("No space left on device"));
   EXPECT_EQ(Hits(run), 1) << run.result.err;
+}
+
+TEST_F(ProgramsUnderFaultsTest, DdReportsADirectWriteThatFails) {
+  const AiolabRun run = Run({"--simfs=/data"}, "device[op=write]=nth(3):eio",
+                            {"dd", "if=/dev/zero", "of=/data/x", "bs=4k", "count=8", "oflag=direct"});
+  EXPECT_EQ(run.result.status, 1);
+  EXPECT_THAT(run.result.err, HasSubstr("'/data/x': Input/output error"));
+  EXPECT_THAT(run.result.err, HasSubstr("2+0 records out"));
+}
+
+// SQLite knows no AIO either. What it could not make durable it takes back; of a directory's fsync it does not look at
+// the result.
+TEST_F(ProgramsUnderFaultsTest, SqliteTakesBackWhatItCouldNotSync) {
+  const std::string files = NewDirectory();
+  const Words in_order = {"sqlite3", files + "/db", "pragma integrity_check; select count(*) from t;"};
+  const Words create = {"sqlite3", files + "/db", "create table t(a); insert into t values(1);"};
+  ASSERT_EQ(RunProgram(create).status, 0);
+  const Words insert = {"sqlite3", "/data/db", "insert into t values(2);"};
+  for (const char* model : {"ext4-ordered", "xfs", "btrfs"}) {
+    const AiolabRun run = Run({Kept(files)}, absl::StrCat("fsync[path=*/db]=nth(1):eio(model=", model, ")"), insert);
+    EXPECT_GT(run.result.status, 0) << model << run.result.err;
+    EXPECT_THAT(run.result.err, HasSubstr("disk I/O error")) << model;
+    EXPECT_EQ(RunProgram(in_order).out, "ok\n1\n") << model;
+  }
+  const AiolabRun run = Run({Kept(files)}, "fsync[path=/data]=always:eio", insert);
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_GT(Hits(run), 0);
+}
+
+// RocksDB stops at what it cannot make durable, a directory's entries included. Method: each record is synced, so that
+// those before the one that failed have to be there afterwards.
+TEST_F(ProgramsUnderFaultsTest, RocksDbReportsAnFsyncThatFailsAndKeepsWhatWasDurable) {
+  const std::string files = NewDirectory();
+  const Words put = {"db_bench", "--db=/data/db", "--benchmarks=fillseq",
+                     "--num=30", "--sync=1",      "--compression_type=none"};
+  AiolabRun run = Run({Kept(files)}, "fsync[path=*.log]=nth(20):eio(model=ext4-ordered)", put);
+  EXPECT_EQ(run.result.status, 1);
+  EXPECT_THAT(run.result.err, HasSubstr("put error: IO error: While fdatasync: /data/db/"));
+  const ProgramResult look =
+      RunProgram({"ldb", absl::StrCat("--db=", files, "/db"), "scan", "--no_value", "--key_hex"});
+  EXPECT_GE(std::count(look.out.begin(), look.out.end(), '\n'), 19) << look.out << look.err;
+  run = Run({"--simfs=/data"}, "fsync[path=/data/db]=nth(2):eio", put);
+  EXPECT_EQ(run.result.status, 1);
+  EXPECT_THAT(run.result.err, HasSubstr("open error: IO error: While fsync: a directory: Input/output error"));
+}
+
+// The tools for the metadata of device-mapper's thin pools, which up to version 0.9 read and write them by libaio.
+// Method: a pool with one volume. Later versions are expected to meet no fault.
+class ThinPoolTest : public ProgramsUnderFaultsTest {
+ protected:
+  ThinPoolTest() {
+    EXPECT_TRUE(CreateFile(directory_ + "/xml", R"(<superblock uuid="" time="0" transaction="1" flags="0" version="2"
+        data_block_size="128" nr_data_blocks="4096">
+      <device dev_id="0" mapped_blocks="1024" transaction="0" creation_time="0" snap_time="0">
+        <range_mapping origin_begin="0" data_begin="0" length="1024" time="0"/>
+      </device>
+    </superblock>)")
+                    .ok());
+    NewMetadata();
+    EXPECT_EQ(RunProgram(Restore(), {{}, directory_}).status, 0);
+  }
+  void NewMetadata() { EXPECT_TRUE(ReplaceFile(directory_ + "/metadata", std::string(4 << 20, '\0')).ok()); }
+  static Words Restore() { return {"/usr/sbin/thin_restore", "-i", "xml", "-o", "metadata"}; }
+  static Words Check() { return {"/usr/sbin/thin_check", "metadata"}; }
+  // Whether this is such a version, by what it says and by what it does.
+  bool UsesAio() {
+    const bool uses = RunProgram({"/usr/sbin/thin_check", "--version"}).out.substr(0, 2) == "0.";
+    const AiolabRun run = Run({}, "complete=always:eio", Check());
+    EXPECT_EQ(run.result.status != 0, uses) << run.result.err;
+    return uses;
+  }
+  static std::string Said(const AiolabRun& run) { return run.result.out + run.result.err; }
+};
+
+TEST_F(ThinPoolTest, ThinCheckReportsAnErrorAndARefusedRequest) {
+  EXPECT_EQ(RunUnderAiolab({}, Check(), directory_).result.status, 0);
+  if (!UsesAio()) return;
+  AiolabRun run = Run({}, "complete=nth(1):eio", Check());
+  EXPECT_EQ(run.result.status, 1) << run.result.err;
+  EXPECT_THAT(Said(run), HasSubstr("couldn't get block 0"));
+  // What it reads ahead it takes as read.
+  run = Run({}, "complete=nth(5):eio", Check());
+  EXPECT_EQ(run.result.status, 1) << run.result.err;
+  EXPECT_THAT(Said(run), HasSubstr("bad checksum in btree node"));
+  for (const char* rules : {"submit=1in(3):eagain", "submit_one=always:eagain", "slab=nth(5):enomem"}) {
+    run = Run({}, rules, Check());
+    EXPECT_EQ(run.result.status, 1) << rules << run.result.err;
+    EXPECT_THAT(Said(run), HasSubstr("io_submit failed with -11")) << rules;
+  }
+}
+
+// After a short read thin_check of 0.9 waits for the same read again, and so it does on the real kernel.
+TEST_F(ThinPoolTest, ThinCheckReportsAShortReadAndWaitsForEver) {
+  if (!UsesAio()) return;
+  const AiolabRun run = Run({"--hang-after=1"}, "complete=nth(1):short(512)", Check());
+  EXPECT_EQ(run.result.status, 3);
+  EXPECT_THAT(Said(run), HasSubstr("incomplete io for block 0, e.res = 512"));
+  EXPECT_THAT(Findings(run), HasSubstr("context 1, which has nothing in flight"));
+}
+
+// thin_restore of 0.9 ends well, on the real kernel too, and leaves metadata that are damaged.
+TEST_F(ThinPoolTest, ThinRestoreDoesNotReportAWriteThatFailed) {
+  if (!UsesAio()) return;
+  NewMetadata();
+  const AiolabRun run = Run({}, "complete=nth(5):eio", Restore());
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_EQ(CountAll(run, "-EIO"), 1);
+  EXPECT_EQ(RunProgram(Check(), {{}, directory_}).status, 1);
+}
+
+TEST_F(ThinPoolTest, ThinRestoreAbortsWhenATransferIsShortOrRefused) {
+  if (!UsesAio()) return;
+  AiolabRun run = Run({}, "complete=nth(5):short(512)", Restore());
+  EXPECT_EQ(run.result.status, 128 + SIGABRT) << run.result.err;
+  EXPECT_THAT(Said(run), HasSubstr("incomplete io for block"));
+  run = Run({}, "submit=nth(1):eagain", Restore());
+  EXPECT_EQ(run.result.status, 128 + SIGABRT) << run.result.err;
+  EXPECT_THAT(Said(run), HasSubstr("io_submit failed with -11"));
+}
+
+// MariaDB's server without clients: it makes a database from statements and ends.
+class MariaDbTest : public ProgramsUnderFaultsTest {
+ protected:
+  MariaDbTest() {
+    NewDirectory();
+    EXPECT_TRUE(CreateFile(directory_ + "/fill", R"(
+        create database d;
+        create table d.t(id int primary key auto_increment, bytes varchar(2000)) engine=innodb;
+        insert into d.t(bytes) values(repeat('x', 1900)), (repeat('y', 1900));
+        insert into d.t(bytes) select bytes from d.t;
+        insert into d.t(bytes) select bytes from d.t;)")
+                    .ok());
+    // An error unless all rows are there.
+    EXPECT_TRUE(CreateFile(directory_ + "/check", R"(
+        insert into d.t(bytes)
+        select if((select count(*) from d.t where length(bytes) = 1900) = 8, '', (select 1 union select 2));)")
+                    .ok());
+  }
+  Words Server(const std::string& statements) {
+    return {"sh", "-c",
+            absl::StrCat("exec /usr/sbin/mariadbd --no-defaults --bootstrap --user=root ",
+                         "--skip-grant-tables --innodb-buffer-pool-size=8M --innodb-log-file-size=4M ",
+                         "--datadir=", directory_, "/new < ", statements)};
+  }
+};
+
+// It would take io_uring, finds none, and takes libaio.
+TEST_F(MariaDbTest, WritesAgainWhatFailed) {
+  const AiolabRun run = Run({}, "complete=1in(30):eio,complete=1in(10):short", Server("fill"));
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_GT(CountAll(run, "-EIO"), 0);
+  EXPECT_GT(CountAll(run, "short"), 0);
+  EXPECT_THAT(run.result.err, HasSubstr("IO Error: 5 during write"));
+  const AiolabRun check = RunUnderAiolab({}, Server("check"), directory_);
+  EXPECT_EQ(check.result.status, 0) << check.result.err;
+}
+
+TEST_F(MariaDbTest, DoesWithoutAioWhereThereIsNone) {
+  const AiolabRun run = Run({}, "setup=always:eagain", Server("fill"));
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_THAT(run.result.err, HasSubstr("falling back to innodb_use_native_aio=OFF"));
+}
+
+// What io_submit refused is forgotten. Most often its end waits for that, and now and then it crashes: on the real
+// kernel too.
+TEST_F(MariaDbTest, ReportsEagainAndDoesNotEndWell) {
+  const AiolabRun run = Run({"--hang-after=1"}, "submit_one=1in(10):eagain(x3)", Server("fill"));
+  EXPECT_THAT(run.result.err, HasSubstr("Operating system error number 11 in a file operation"));
+  if (run.result.status == 3) {
+    EXPECT_THAT(Findings(run), HasSubstr("context 1, which has nothing in flight"));
+  } else {
+    EXPECT_GT(run.result.status, 128) << run.result.err;
+  }
 }
 
 // It does not look at the results of its requests.

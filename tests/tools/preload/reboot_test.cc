@@ -86,6 +86,8 @@ TEST_F(RebootTest, RulesAndTheClockGoOnInTheNextBoot) {
   EXPECT_EQ(processes[2]["power_cut"], false);
   EXPECT_EQ(processes[2]["boot"], 3);
   EXPECT_EQ(processes[2]["faults"][0]["hits"], 2);
+  EXPECT_EQ(processes[2]["faults"][0]["first_ns"], processes[0]["faults"][0]["first_ns"]);
+  EXPECT_GT(processes[2]["faults"][0]["last_ns"], processes[0]["virtual_time_ns"]);
   EXPECT_GT(processes[1]["virtual_time_ns"], processes[0]["virtual_time_ns"]);
   EXPECT_EQ(run.report["totals"]["faults"][0]["hits"], 2);
   EXPECT_EQ(run.Count("PWRITE", "ok"), 20);

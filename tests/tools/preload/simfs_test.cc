@@ -18,6 +18,7 @@
 namespace aiolab {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -202,15 +203,17 @@ TEST_F(SimfsTest, WhatCannotBeIsRefusedBeforeAnythingRuns) {
       {"/data/../etc", "has '..' in it"},
       {file, "it is a file on this machine"},
       {file + "/below", "/file is a file on this machine"},
-      {"/data:size=4095", "size=4095: it has to be a size from 4K to 16T"},
+      {"/data:size=4095", ": column 12: size=4095: it has to be a size from 4K to 16T"},
       {"/data:size=16K", "a disk of 16384 bytes is too small for a file system"},
-      {"/data:size=x", "size=x: it has to be a size from 4K to 16T"},
-      {"/data:disk=nmve", "did you mean nvme?"},
-      {"/data:sise=1G", "did you mean size?"},
+      {"/data:cache=off,,size=x,disk=ssd", ": column 23: size=x: it has to be a size from 4K to 16T"},
+      {"/data:depth=4,disk=nmve", ": column 20: there is no disk \"nmve\"; did you mean nvme?"},
+      {"/data:sise=1G", ": column 7: there is no option \"sise\"; did you mean size?"},
+      {"/data:size=2M,form=.", ": column 15: there is no option \"form\"; did you mean from?"},
+      {"/data:lbs=4096,size=4097K,atomic=512", ": the size has to be a multiple of the logical block, 4096"},
       {"/data:from=/no/such", "from=/no/such: there is no such directory"},
       {"/data:from=" + file, "file: it is a file; it has to be a directory"},
-      {"/data:from=", "from= names no directory"},
-      {"/data:error-model=xfd", "there is no error model \"xfd\"; did you mean xfs?"},
+      {"/data:from=", ": column 12: from= names no directory"},
+      {"/data:error-model=xfd", ": there is no error model \"xfd\"; did you mean xfs?"},
       {"/data:error-model=zfs2020", "there are ext4-ordered, ext4-data, xfs, btrfs"},
       {"/data:to=/no/such", "to=/no/such: it cannot be made: No such file or directory"},
       {"/data:to=" + occupied, ": there are files in it; it has to be new or empty, or that of from="},
@@ -277,6 +280,36 @@ TEST_F(SimfsTest, AClientFindsWhatWasLoadedOnTheDiskAndNotInMemory) {
   EXPECT_GT(run.report["processes"][0]["simfs"]["disk_requests"], 0) << run.result.err;
 }
 
+// Loading takes longer than that. The rule that strikes at once shows where the count begins, in the trace too.
+TEST_F(SimfsTest, ARulesTimeAndItsHitsCountFromWhereTheClientBegins) {
+  constexpr int64_t kAfterNs = 200'000;
+  ASSERT_TRUE(CreateFile(directory_ + "/file", std::string(4 << 20, 'x')).ok());
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=."), "--trace=text:trace",
+                             "--fault=device=nth(1):delay(1us),device=at(200us):delay(2us)"},
+                            {"cksum", absl::StrCat(kPrefix, "/file")});
+  const nlohmann::json& faults = run.report["processes"][0]["faults"];
+  ASSERT_EQ(faults.size(), 2) << run.result.err;
+  EXPECT_LT(faults[0]["first_ns"].get<int64_t>(), kAfterNs);
+  EXPECT_GE(faults[1]["first_ns"].get<int64_t>(), kAfterNs);
+  EXPECT_LT(faults[1]["last_ns"].get<int64_t>(), run.report["processes"][0]["virtual_time_ns"].get<int64_t>());
+  const std::string trace = ReadFile(directory_ + "/trace").value_or("");
+  EXPECT_THAT(trace, StartsWith("[1] "));
+  for (const nlohmann::json& fault : faults) {
+    EXPECT_THAT(trace,
+                ContainsRegex(absl::StrCat("\\] ", fault["first_ns"].get<int64_t>(), " [^ ]+ 0 fault: rule=device")));
+  }
+}
+
+// A client that reads nothing: who would meet the bad disk is the export.
+TEST_F(SimfsTest, ARuleIsForTheClientAndNotForTheExportOfItsFiles) {
+  ASSERT_EQ(mkdir((directory_ + "/from").c_str(), 0755), 0);
+  ASSERT_TRUE(CreateFile(directory_ + "/from/file", std::string(100'000, 'x')).ok());
+  const AiolabRun run =
+      Run({absl::StrCat(Flag(), ":from=from,to=to"), "--fault=device[op=read]=always:eio"}, {"test", "-d", kPrefix});
+  EXPECT_EQ(run.result.status, 0) << run.result.err;
+  EXPECT_EQ(ReadFile(directory_ + "/to/file").value_or("missing").size(), 100'000);
+}
+
 // Where the trace and the token go by names, another directory is the same run.
 TEST_F(SimfsTest, ARunOnLoadedFilesIsRepeatedByItsTokenFromAnotherDirectory) {
   for (const char* name : {"/a", "/b"}) {
@@ -319,6 +352,35 @@ TEST_F(SimfsTest, AClientThatRetriesAFailedFsyncLosesItsDataUnderEveryErrorModel
   }
   const AiolabRun none = RunSimulated({Client("retries_fsync"), absl::StrCat("--dir=", kPrefix)});
   EXPECT_EQ(none.result.out, native.out) << none.result.err;
+}
+
+// Pipes and devices are made on the host only: simfs has none, and says so. Method: Python's functions are the C
+// library's four, which are given a name, or a directory and a name.
+TEST_F(SimfsTest, APipeOrANodeIsMadeOnTheHostAndNotOnSimfs) {
+  const std::string script = absl::StrReplaceAll(R"(
+import os, stat
+def make(directory):
+  fd = os.open(directory, os.O_RDONLY)
+  for call in (lambda: os.mkfifo(directory + '/fifo'), lambda: os.mkfifo('fifoat', dir_fd=fd),
+               lambda: os.mknod(directory + '/nod'), lambda: os.mknod('nodat', dir_fd=fd)):
+    try:
+      call()
+    except OSError as e:
+      print(os.strerror(e.errno))
+  print([(name, stat.filemode(os.lstat(name, dir_fd=fd).st_mode)[0]) for name in sorted(os.listdir(fd))])
+make('PREFIX/d')
+make('HOST')
+)",
+                                                 {{"PREFIX", kPrefix}, {"HOST", directory_ + "/host"}});
+  ASSERT_EQ(mkdir((directory_ + "/host").c_str(), 0755), 0);
+  const std::string from = directory_ + "/from";
+  ASSERT_EQ(mkdir(from.c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((from + "/d").c_str(), 0755), 0);
+  const AiolabRun run = Run({absl::StrCat(Flag(), ":from=", from)}, {"python3", "-c", script});
+  EXPECT_EQ(run.result.out,
+            "Operation not permitted\nOperation not permitted\nOperation not permitted\nOperation not permitted\n[]\n"
+            "[('fifo', 'p'), ('fifoat', 'p'), ('nod', '-'), ('nodat', '-')]\n")
+      << run.result.err;
 }
 
 // The C library would look at the host, where nothing is. Method: its functions called from Python.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tools/testing/scoped_fault.h"
 
 namespace aiolab {
 namespace {
@@ -19,6 +20,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr char kLog[] = "/data/log";
+constexpr char kDevice[] = "/data/dev0";
 constexpr char kNewLog[] = "/data/log.new";
 
 int Open(Syscalls& kernel, const char* path, int flags) {
@@ -181,6 +183,113 @@ TEST(CrashesTest, ATornWriteIsFoundUnlessTheDiskWritesItAsOne) {
               AllOf(HasSubstr("a mixture"), HasSubstr("a write of 4096 bytes to /data/log at offset 0: "),
                     HasSubstr("of 8 atomic units of 512 bytes did not arrive"), HasSubstr("not durable by then: ")));
   EXPECT_THAT(Crashes(WritesOverItsLog, {.simfs = {.disk = "nvme,size=4M,atomic=4K"}}), SurvivesEveryCrash(IsNotTorn));
+}
+
+// The record goes to the device node, and the file says that it is there.
+auto RecordsOnTheDevice(bool sync_device) {
+  return [sync_device](ScenarioRun& run) {
+    const int device = Open(run.kernel(), kDevice, O_WRONLY);
+    Write(run.kernel(), device, RecordNumber(0));
+    if (sync_device) {
+      EXPECT_EQ(run.kernel().fdatasync(device), 0);
+    }
+    const int fd = Open(run.kernel(), kLog, O_WRONLY);
+    Write(run.kernel(), fd, "there");
+    EXPECT_EQ(run.kernel().fsync(fd), 0);
+  };
+}
+
+AssertionResult DeviceHasWhatTheFileSays(Syscalls& kernel, uint64_t) {
+  if (Contents(kernel, kLog) != "there") return AssertionSuccess();
+  if (Contents(kernel, kDevice).substr(0, 1000) == RecordNumber(0)) return AssertionSuccess();
+  return AssertionFailure() << "the device has no record";
+}
+
+TEST(CrashesTest, AnFsyncOfAFileDoesNotCoverTheDeviceBesideIt) {
+  EXPECT_THAT(Crashes(RecordsOnTheDevice(/*sync_device=*/true)), SurvivesEveryCrash(DeviceHasWhatTheFileSays));
+  EXPECT_THAT(
+      Explanation(Crashes(RecordsOnTheDevice(/*sync_device=*/false)), DeviceHasWhatTheFileSays),
+      AllOf(HasSubstr("the device has no record"),
+            HasSubstr("the data of /data/dev0 (4096 of 4194304 bytes): no fsync or fdatasync of /data/dev0 after")));
+}
+
+// Method: a direct write, and a buffered one that sync() has given to the device; as the kernel's, it flushes no
+// device's cache. The file system's own bookkeeping of what is not durable knows nothing of either.
+TEST(CrashesTest, WhatOnlyTheDisksCacheHasIsNamedByItsDisk) {
+  const auto writes_with = [](int flags) {
+    return [flags](ScenarioRun& run) {
+      alignas(4096) static char block[4096] = {'a'};  // on its fake stack AddressSanitizer aligns less
+      const int device = Open(run.kernel(), kDevice, O_WRONLY | flags);
+      EXPECT_EQ(run.kernel().pwrite64(device, block, sizeof(block), 8192), 4096);
+      EXPECT_EQ(run.kernel().sync(), 0);
+      run.Acknowledge();
+    };
+  };
+  const CrashCheck is_there = [](Syscalls& kernel, uint64_t acknowledged) {
+    return acknowledged == 0 || Contents(kernel, kDevice)[8192] == 'a' ? AssertionSuccess()
+                                                                       : AssertionFailure() << "it is gone";
+  };
+  for (const int flags : {0, O_DIRECT}) {
+    EXPECT_THAT(
+        Explanation(Crashes(writes_with(flags)), is_there),
+        AllOf(HasSubstr("a write of 4096 bytes to /data/dev0 at offset 8192: "),
+              HasSubstr("not durable by then: what the disk had in its cache: no fsync or fdatasync came after")));
+  }
+}
+
+TEST(CrashesTest, AFlushThatTheDiskOnlySaysItDidIsFoundAndNamed) {
+  const auto syncs = Appends([](Syscalls& kernel, int fd) { return kernel.fdatasync(fd); });
+  const Crashes crashes([&](ScenarioRun& run) {
+    const ScopedFault lies(run.machine(), "device[op=flush]=always:lost");
+    syncs(run);
+  });
+  EXPECT_THAT(Explanation(crashes, HasTheRecords),
+              AllOf(HasSubstr("record 0 is missing"), HasSubstr("the disk lied: request "),
+                    HasSubstr(", a flush, which it said was done")));
+}
+
+// After "Can Applications Recover from fsync Failures?": the second fsync writes nothing, and says that all is well.
+TEST(CrashesTest, AnFsyncThatIsTriedAgainIsFoundAndTheFailureIsNamed) {
+  const auto retries = Appends([](Syscalls& kernel, int fd) { return kernel.fsync(fd) == 0 ? 0 : kernel.fsync(fd); });
+  const Crashes crashes([&](ScenarioRun& run) {
+    const ScopedFault fails_once(run.machine(), "fsync=nth(1):eio(model=ext4-ordered)");
+    retries(run);
+  });
+  EXPECT_THAT(Explanation(crashes, HasTheRecords),
+              AllOf(HasSubstr("record 0 is missing"), HasSubstr("data of /data/log: writing them back failed, and no "
+                                                                "later fsync tries it again, only a new write does")));
+}
+
+TEST(CrashesTest, AJournalThatFailsIsNamed) {
+  const Crashes crashes([](ScenarioRun& run) {
+    const ScopedFault fails(run.machine(), "device[op=write]=nth(2):eio");  // the first is the file's data
+    const int fd = Open(run.kernel(), kLog, O_WRONLY);
+    Write(run.kernel(), fd, RecordNumber(0));
+    EXPECT_EQ(run.kernel().fsync(fd), -EIO);
+    run.Acknowledge();
+  });
+  EXPECT_THAT(Explanation(crashes, HasTheRecords),
+              HasSubstr("not durable by then: what was changed since a write to the journal failed: the file system "
+                        "commits nothing any more"));
+}
+
+// What the disk kept of that is in no log, so no promise that was made after it can be held against an image.
+TEST(CrashesTest, AScenarioThatCutsThePowerIsLookedAtUpToThere) {
+  const auto syncs = Appends([](Syscalls& kernel, int fd) { return kernel.fdatasync(fd); });
+  const Crashes crashes([&](ScenarioRun& run) {
+    syncs(run);
+    run.machine().PowerCut();
+    ASSERT_TRUE(run.machine().Reboot().ok());
+    const int fd = Open(run.kernel(), kLog, O_WRONLY);
+    Write(run.kernel(), fd, RecordNumber(4), 4000);
+    run.Acknowledge();
+  });
+  uint64_t promised = 0;
+  EXPECT_THAT(crashes, SurvivesEveryCrash([&](Syscalls& kernel, uint64_t acknowledged) {
+                promised = std::max(promised, acknowledged);
+                return HasTheRecords(kernel, acknowledged);
+              }));
+  EXPECT_EQ(promised, 4u);
 }
 
 TEST(CrashesTest, ACheckThatIsWrongFailsWithoutALoss) {

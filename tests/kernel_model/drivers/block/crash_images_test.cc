@@ -1,6 +1,7 @@
 // What a power cut can leave, enumerated from a log of what was written.
 #include "kernel_model/drivers/block/crash_images.h"
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/kernel_model/drivers/block/sim_disk_fixture.h"
+#include "tools/testing/scoped_fault.h"
 
 namespace aiolab {
 namespace {
@@ -60,9 +62,9 @@ struct Log : WriteLog {
   }
 };
 
-std::string Letters(const SectorStore& store, uint64_t sectors) {
+std::string Letters(const SectorStore& store, uint64_t sectors, uint64_t first = 0) {
   std::string bytes(sectors * 512, '\0');
-  store.Read(0, absl::MakeSpan(bytes));
+  store.Read(first, absl::MakeSpan(bytes));
   std::string letters;
   for (size_t i = 0; i < bytes.size(); i += 512) {
     EXPECT_EQ(bytes.substr(i, 512), std::string(512, bytes[i])) << "a sector was torn";
@@ -71,9 +73,10 @@ std::string Letters(const SectorStore& store, uint64_t sectors) {
   return letters;
 }
 
-// The first sectors of every image at one point.
-std::set<std::string> ImagesAt(const WriteLog& log, uint64_t point, uint64_t sectors,
-                               const SimDiskParameters& disk = SmallDisk()) {
+// What `describe` says of every image at one point.
+template <typename Describe>
+std::set<std::string> DescribedAt(const WriteLog& log, uint64_t point, const SimDiskParameters& disk,
+                                  const Describe& describe) {
   SeededChooser chooser(/*seed=*/1);
   CrashImages images(chooser);
   CrashState state(log, disk);
@@ -82,11 +85,17 @@ std::set<std::string> ImagesAt(const WriteLog& log, uint64_t point, uint64_t sec
   EXPECT_TRUE(images.Visit(state, 0, /*images_max=*/10'000, [&](const CrashState::Selection& image) {
     SectorStore store;
     state.CopyTo(image, &store);
-    EXPECT_TRUE(found.insert(Letters(store, sectors)).second) << "one image came twice";
+    EXPECT_TRUE(found.insert(describe(store)).second) << "one image came twice";
     return true;
   }));
   EXPECT_EQ(images.points_complete(), 1u);
   return found;
+}
+
+// The first sectors.
+std::set<std::string> ImagesAt(const WriteLog& log, uint64_t point, uint64_t sectors,
+                               const SimDiskParameters& disk = SmallDisk()) {
+  return DescribedAt(log, point, disk, [sectors](const SectorStore& store) { return Letters(store, sectors); });
 }
 std::set<std::string> ImagesAtTheEnd(const WriteLog& log, uint64_t sectors,
                                      const SimDiskParameters& disk = SmallDisk()) {
@@ -228,6 +237,41 @@ TEST(CrashImagesTest, TheDigestIsOneOfTheContents) {
   EXPECT_NE(first.DigestOf(first.Durable()), second.DigestOf(second.Durable()));
 }
 
+// ---- Several disks, and disks that lie.
+
+constexpr uint64_t kSecond = DiskObserver::kSectorsPerDisk;  // the first sector of the second disk
+
+// "a-|b-": the first two sectors of two disks.
+std::set<std::string> PairsAtTheEnd(const WriteLog& log, const SimDiskParameters& disk = SmallDisk()) {
+  return DescribedAt(log, log.requests.size(), disk,
+                     [](const SectorStore& store) { return Letters(store, 2) + "|" + Letters(store, 2, kSecond); });
+}
+
+TEST(CrashImagesTest, AFlushCoversItsOwnDisk) {
+  EXPECT_THAT(PairsAtTheEnd(Log().Write(0, "a").Write(kSecond, "b").Flush()), UnorderedElementsAre("a-|--", "a-|b-"));
+  Log log = Log().Write(0, "a").Write(kSecond, "b").Flush();
+  log.requests.back().sector = kSecond;
+  EXPECT_THAT(PairsAtTheEnd(log), UnorderedElementsAre("--|b-", "a-|b-"));
+}
+
+TEST(CrashImagesTest, EachDiskHasACacheOfItsOwn) {
+  SimDiskParameters disk = SmallDisk();
+  disk.cache_bytes = 512;
+  EXPECT_THAT(PairsAtTheEnd(Log().Write(0, "a").Write(kSecond, "b"), disk),
+              UnorderedElementsAre("--|--", "a-|--", "--|b-", "a-|b-"));
+  EXPECT_THAT(PairsAtTheEnd(Log().Write(0, "a").Write(kSecond, "b").Write(kSecond + 1, "c"), disk),
+              UnorderedElementsAre("--|b-", "a-|b-", "--|bc", "a-|bc"));
+}
+
+TEST(CrashImagesTest, WhatADiskDidNotDoChangesNothing) {
+  Log log = Log().Write(0, "a").Flush();
+  log.requests.back().lost = true;
+  EXPECT_THAT(ImagesAtTheEnd(log, 1), UnorderedElementsAre("-", "a"));
+  log.Flush().Write(0, "b");
+  log.requests.back().lost = true;
+  EXPECT_THAT(ImagesAtTheEnd(log, 1), ElementsAre("a"));
+}
+
 // ---- Against the disk itself.
 
 class Recorder : public DiskObserver {
@@ -241,21 +285,25 @@ class Recorder : public DiskObserver {
 };
 
 // Method: one scenario under many seeds, which leave all that the disk's own power cut can leave; and the images
-// enumerated from the log of the run that was cut.
+// enumerated from the logs of the runs that were cut.
 template <typename Scenario>
-void ExpectTheDisksOwnPowerCut(const SimDiskParameters& parameters, uint64_t sectors, const Scenario& scenario) {
+void ExpectTheDisksOwnPowerCut(const SimDiskParameters& parameters, uint64_t sectors, const Scenario& scenario,
+                               SeededBug bug = SeededBug::kNone, absl::string_view fault = "") {
   std::set<std::string> survivors;
   std::set<std::string> enumerated;
   for (uint64_t seed = 0; seed < 100; ++seed) {
-    SimDiskClient client(seed);
+    SimDiskClient client(seed, bug);
+    std::optional<ScopedFault> lies;
+    if (!fault.empty()) lies.emplace(client.machine_, fault);
     SimDisk disk(client.machine_.kernel(), parameters);
     Recorder recorder;
     disk.set_observer(&recorder);
     scenario(client, disk);
-    enumerated = ImagesAtTheEnd(recorder.log(), sectors, parameters);
+    const std::set<std::string> possible = ImagesAtTheEnd(recorder.log(), sectors, parameters);
     client.PowerCut(disk);
     const std::string left = Letters(disk.bytes(), sectors);
-    EXPECT_THAT(enumerated, Contains(left));
+    EXPECT_THAT(possible, Contains(left));
+    enumerated.insert(possible.begin(), possible.end());
     survivors.insert(left);
     disk.set_observer(nullptr);
   }
@@ -282,6 +330,25 @@ TEST(CrashImagesTest, AreWhatTheDisksPowerCutDrawsFrom) {
   }
 }
 
+// A disk that does not do as it says, by a rule or by a bug of its own: its log has what the medium got.
+TEST(CrashImagesTest, ADiskThatLiesIsBelievedNoMoreThanItsMedium) {
+  const auto scenario = [](SimDiskClient& client, SimDisk& disk) {
+    client.Write(disk, 0, Sectors('a', 2));
+    client.Write(disk, 1, Sectors('b', 2));
+    client.Flush(disk);
+    client.Write(disk, 0, Sectors('c'), REQ_FUA);
+  };
+  for (const char* fault : {"device[op=flush]=always:lost", "device[op=write]=nth(2):lost",
+                            "device[op=write]=nth(2):torn", "device[op=write]=nth(2):misdirected(512)"}) {
+    SCOPED_TRACE(fault);
+    ExpectTheDisksOwnPowerCut(SmallDisk(), 4, scenario, SeededBug::kNone, fault);
+  }
+  for (const SeededBug bug : {SeededBug::kFlushKeepsCache, SeededBug::kFuaInCache}) {
+    SCOPED_TRACE(static_cast<int>(bug));
+    ExpectTheDisksOwnPowerCut(SmallDisk(), 4, scenario, bug);
+  }
+}
+
 TEST(CrashImagesTest, ALogKnowsWhatAFlushDidNotCover) {
   ExpectTheDisksOwnPowerCut(SmallDisk(), 2, [](SimDiskClient& client, SimDisk& disk) {
     static std::string late;
@@ -297,13 +364,16 @@ TEST(CrashImagesTest, ALogKnowsWhatAFlushDidNotCover) {
 TEST(WriteLogTest, IsReadBackAsItWasWritten) {
   const std::string bytes = Sectors('a', 2);
   const std::string text = EncodeRequest({Kind::kWrite, 5, 8, 2, bytes, /*fua=*/true, /*began=*/0}) + EncodeBegin() +
-                           EncodeMark(3, "note") + EncodeRequest({Kind::kFlush, 6, 0, 0, "", false, 1});
+                           EncodeMark(3, "note") +
+                           EncodeRequest({Kind::kFlush, 6, kSecond, 0, "", false, 1, /*lost=*/true});
   const absl::StatusOr<WriteLog> log = ParseWriteLog(text);
   ASSERT_TRUE(log.ok()) << log.status();
   EXPECT_THAT(log->requests, ElementsAre(LoggedRequest{Kind::kWrite, true, 8, 2, 0, bytes},
-                                         LoggedRequest{Kind::kFlush, false, 0, 0, 1, ""}));
+                                         LoggedRequest{Kind::kFlush, false, kSecond, 0, 1, "", /*lost=*/true}));
   EXPECT_THAT(log->marks, ElementsAre(LogMark{1, 3, "note"}));
   EXPECT_EQ(log->first_crash_point, 1u);
+  EXPECT_FALSE(log->Uses(0)) << "that was before its client began";
+  EXPECT_TRUE(log->Uses(1));
   EXPECT_EQ(log->MarkAt(0), nullptr);
   EXPECT_EQ(log->MarkAt(1), &log->marks[0]);
   EXPECT_EQ(log->MarkAt(2), &log->marks[0]);

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/kernel_model/drivers/block/sim_disk_fixture.h"
+#include "tools/testing/scoped_fault.h"
 
 namespace aiolab {
 namespace {
@@ -124,11 +125,13 @@ class Log : public DiskObserver {
   void OnRequest(const Entry& entry) override {
     static constexpr const char* kNames[] = {"write", "flush", "discard", "zeroes"};
     lines.push_back(absl::StrCat(kNames[static_cast<int>(entry.kind)], " ", entry.sector, "+", entry.sectors, " ",
-                                 entry.bytes.substr(0, 1), entry.fua ? " fua" : ""));
-    EXPECT_GT(entry.time_ns, time_ns);
+                                 entry.bytes.substr(0, 1), entry.fua ? " fua" : "", entry.lost ? " lost" : ""));
+    began.push_back(entry.began);
+    EXPECT_GE(entry.time_ns, time_ns);
     time_ns = entry.time_ns;
   }
   std::vector<std::string> lines;
+  std::vector<uint64_t> began;
   int64_t time_ns = 0;
 };
 
@@ -144,6 +147,40 @@ TEST_F(SimDiskTest, AnObserverSeesWhatReachesTheDisk) {
   Read(disk, 0, 512);
   EXPECT_THAT(log.lines,
               testing::ElementsAre("write 8+2 a", "write 16+1 b fua", "flush 0+0 ", "discard 8+8 ", "zeroes 16+1 "));
+}
+
+TEST_F(SimDiskTest, AnObserverOfTwoDisksHasOneOrderForBoth) {
+  SimDisk one(machine_.kernel(), {.size_bytes = 1 << 20});
+  SimDisk other(machine_.kernel(), {.size_bytes = 1 << 20});
+  Log log;
+  one.set_observer(&log);
+  other.set_observer(&log, /*number=*/1);
+  Write(one, 8, std::string(512, 'a'));
+  Write(other, 8, std::string(512, 'b'));
+  Transfer(one, REQ_OP_FLUSH, 0, {}, 0);
+  EXPECT_THAT(log.lines,
+              testing::ElementsAre("write 8+1 a", absl::StrCat("write ", DiskObserver::kSectorsPerDisk + 8, "+1 b"),
+                                   "flush 0+0 "));
+  EXPECT_THAT(log.began, testing::ElementsAre(0, 1, 2));
+}
+
+// Of each request first what was not done.
+TEST_F(SimDiskTest, AnObserverIsToldWhatTheDiskOnlySaidItDid) {
+  SimDisk disk(machine_.kernel(), {.size_bytes = 1 << 20});
+  Log log;
+  disk.set_observer(&log);
+  const auto written_with = [&](const char* fault) {
+    log.lines.clear();
+    const ScopedFault rule(machine_, fault);
+    Write(disk, 8, std::string(2048, 'a'));
+    return log.lines;
+  };
+  EXPECT_THAT(written_with("device=nth(1):lost"), testing::ElementsAre("write 8+4  lost"));
+  EXPECT_THAT(written_with("device=nth(1):torn"),
+              testing::AnyOf(testing::ElementsAre("write 9+3  lost", "write 8+1 a"),
+                             testing::ElementsAre("write 10+2  lost", "write 8+2 a"),
+                             testing::ElementsAre("write 11+1  lost", "write 8+3 a")));
+  EXPECT_THAT(written_with("device=nth(1):misdirected(8192)"), testing::ElementsAre("write 8+4  lost", "write 24+4 a"));
 }
 
 }  // namespace

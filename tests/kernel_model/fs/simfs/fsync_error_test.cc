@@ -87,6 +87,18 @@ TEST_P(FsyncErrorTest, OneFsyncSaysSoAndThenNoneDoes) {
   EXPECT_EQ(rig_.Fdatasync(fd_), 0);
 }
 
+// What was written behind the failure goes to the disk, unless that fsync only tells of it.
+TEST_P(FsyncErrorTest, AnFsyncThatTellsOfAnEarlierFailureWritesNothing) {
+  WriteWhatFails();
+  EXPECT_EQ(WriteBlock('C', 0), kBlock);
+  const uint64_t requests = rig_.machine().kernel().stats.requests;
+  EXPECT_EQ(rig_.Fsync(fd_), GetParam().second_fsync);
+  EXPECT_EQ(rig_.machine().kernel().stats.requests == requests, GetParam().second_fsync != 0);
+  EXPECT_EQ(rig_.Fsync(fd_), 0);
+  rig_.PowerCutAndReboot();
+  EXPECT_EQ(Blocks()[0], 'C');
+}
+
 // Who has the file open is told each for himself; who opens it when everybody knows is not.
 TEST_P(FsyncErrorTest, EachOpenFileIsToldOnce) {
   const long other = rig_.Open("/e/file");
