@@ -94,7 +94,7 @@ Machine::Machine(MachineOptions options)
   kernel_.disk = disk_.get();
   kernel_.vm = vm_.get();
   kernel_.sched_submit_work = blk_schedule_flush_plug;
-  kernel_.cut_power = [this](uint32_t tear_bytes) { LosePowerNext(tear_bytes); };
+  kernel_.cut_power = [this](const Fault& fault) { LosePowerNext(fault); };
   MakeNamespace();
   if (options_.host_files) {
     auto host = std::make_unique<HostFiles>(kernel_);
@@ -171,8 +171,12 @@ task_struct& Machine::ThisTask() {
   return *task;
 }
 
-absl::Status Machine::Mount(absl::string_view path_name, std::unique_ptr<super_block> sb) {
+absl::Status Machine::Mount(absl::string_view path, std::unique_ptr<super_block> sb) {
   Entry entry(*this, nullptr, /*cost_ns=*/0);
+  return MountInside(path, std::move(sb));
+}
+
+absl::Status Machine::MountInside(absl::string_view path_name, std::unique_ptr<super_block> sb) {
   if (path_name.empty() || path_name.front() != '/' || path_name == "/") {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot mount on \"", path_name, "\": give an absolute path below /, such as /data"));
@@ -218,19 +222,27 @@ Machine::Entry::Entry(Machine& machine, const char* syscall, int64_t cost_ns) : 
   machine.executor_.Enter();
   task_struct& task = machine.ThisTask();
   BUG_ON(current_task != nullptr);
+  const bool is_syscall = syscall_ != nullptr;
+  if (is_syscall && (machine.reboot_due_ || machine.booting_)) [[unlikely]]
+    machine.AwaitBoot(task);
   current_task = entered_task = &task;
+  ++machine.entries_now_;
   machine.trace_.SetContext(task.comm, task.cpu);
   machine.kernel_.entries.fetch_add(1, std::memory_order_relaxed);
-  if (syscall_ != nullptr) machine.looks_in_a_row_ = 0;
+  if (is_syscall) machine.looks_in_a_row_ = 0;
+  if (is_syscall && machine.reboot_due_) [[unlikely]]
+    machine.BootAgain();
   machine.executor_.Charge(cost_ns);
   machine.executor_.RunDue();
-  if (syscall_ != nullptr) TRACE_EVENT(absl::StrCat("sys_enter_", syscall_), {});
+  if (is_syscall) TRACE_EVENT(absl::StrCat("sys_enter_", syscall_), {});
 }
 
 Machine::Entry::~Entry() {
   if (syscall_ != nullptr) TRACE_EVENT(absl::StrCat("sys_exit_", syscall_), {{"ret", ResultName(result_)}});
   machine_.executor_.RunDue();
   current_task = entered_task = nullptr;
+  if (--machine_.entries_now_ == 0 && machine_.reboot_due_) [[unlikely]]
+    machine_.WakeEveryone();
   machine_.executor_.Leave();
 }
 
@@ -367,6 +379,7 @@ void Machine::AfterForkInChild() {
   for (auto& [tid, task] : tasks_) task.release();  // another thread's stack may still point at it
   tasks_.clear();
   threads_seen_ = 0;
+  entries_now_ = 0;
   cached_machine_id = 0;
   current_task = entered_task = nullptr;
 }

@@ -49,6 +49,8 @@ struct SimfsOptions {
   // What is on the disks, that of the device node from DiskObserver::kSectorsPerDisk on; it is copied. Null: an empty
   // file system is made.
   const SectorStore* contents = nullptr;
+  // What SavedDisks() said where this file system was before, instead of `contents`; it is not kept. Null: it is new.
+  const std::string* saved_disks = nullptr;
   // Sees everything that reaches the disks, mkfs included: that of the device node is disk 1. Must outlive the machine.
   // Null: none.
   DiskObserver* observer = nullptr;
@@ -76,9 +78,12 @@ struct MachineOptions {
   std::function<bool()> other_threads = nullptr;
   // The alarm has gone off, inside the model. Returns when it does so again, in NowNs() time; kNoDeadline for never.
   std::function<int64_t()> on_alarm = nullptr;
-  // A fault rule has cut the power, and the disks hold what is left. Null: every call returns -EIO from then on, as
-  // after PowerCut(). Must not return if host_files.
-  std::function<void()> on_power_cut = nullptr;
+  // A fault rule has cut the power, and the disks hold what is left; `reboots` if it is one with `reboot`. Null: every
+  // call returns -EIO from then on, as after PowerCut(). Must not return if host_files.
+  std::function<void(absl::string_view rule, bool reboots)> on_power_cut = nullptr;
+  // The machine could not boot after a fault rule's `reboot`: what Reboot() said. Called inside the model. If it
+  // returns, the power stays off. Default: print why and abort.
+  std::function<void(const absl::Status& why)> on_boot_failure = nullptr;
   // When a client that waits with nothing in the model due is a case for on_stuck.
   Executor::Patience patience_alone = Executor::Options().alone;
   Executor::Patience patience_with_threads = {};
@@ -217,6 +222,8 @@ class Machine {
   absl::Status MountSimfs(const SimfsOptions& options);
   // The disk below a MountSimfs(), by path; null if there is none.
   SimDisk* DiskOf(absl::string_view path);
+  // The disks below a MountSimfs(), by path, as they are without power. Requires: there is one.
+  std::string SavedDisks(absl::string_view path) const;
 
   // The power goes: of each disk survives what SimDisk::PowerCut() says, of the kernel nothing. Every call returns -EIO
   // from now on until Reboot(), those that sleep now, too; fds are dead. From a client's thread, outside of calls.
@@ -228,11 +235,15 @@ class Machine {
   bool power_is_off() const { return kernel_.power_off; }
   // Boots again, after a PowerCut() if there was none: no file is open, no context is there, /tmp is empty, and what
   // MountSimfs() mounted is recovered. An error says which file system could not be. Requires: no thread is in a call.
+  //
+  // After a fault rule's `reboot` nobody needs to call it: the next system call does so, once those have ended that
+  // were under way when the power went.
   absl::Status Reboot();
 
   // What came before was done for the client, and not by it: times in the trace, in fault rules that are added from now
-  // on and in their counts are from here. Otherwise they are from when the machine was made.
-  void StartClient() { kernel_.client_start_ns = NowNs(); }
+  // on and in their counts are from here. Otherwise they are from when the machine was made. `ran_ns`: so long has it
+  // run already, before a boot that another process made.
+  void StartClient(int64_t ran_ns = 0) { kernel_.client_start_ns = NowNs() - ran_ns; }
 
   // Fault rules that come and go while the machine runs; see FaultEngine. None of these takes virtual time. Requires:
   // !InsideModel().
@@ -267,12 +278,23 @@ class Machine {
   struct PowerCutEvent : Executor::Event {
     Machine* machine = nullptr;
     uint32_t tear_bytes = 0;
+    bool reboots = false;
+    std::string rule;
   };
-  void LosePower(uint32_t tear_bytes = 0);
-  void LosePowerNext(uint32_t tear_bytes);
+  void LosePower(const PowerCutEvent& cut);
+  void LosePowerNext(const Fault& fault);
   void MakeNamespace();
   void DropKernelState();
-  absl::Status MountOne(const SimfsMount& mount);
+  // Where these say "inside", the caller is, as a client.
+  absl::Status RebootInside();
+  absl::Status MountInside(absl::string_view path, std::unique_ptr<super_block> sb);
+  absl::Status MountSimfsInside(const SimfsMount& mount);
+  // `task` is about to begin a system call, and a rule has rebooted the machine: sleeps until it is the one to boot, or
+  // the machine has booted. Requires: the baton.
+  void AwaitBoot(task_struct& task);
+  // Inside.
+  void BootAgain();
+  void WakeEveryone();
   task_struct* FindThisTask();
   enum class WaitResult {
     kReady,     // ready() is true
@@ -303,6 +325,9 @@ class Machine {
   std::unique_ptr<fs_struct> fs_;
   std::unique_ptr<files_struct> files_;
   PowerCutEvent power_cut_;
+  int entries_now_ = 0;                                // calls that are under way
+  bool reboot_due_ = false;                            // the power went by a rule's `reboot`, and nobody has booted yet
+  bool booting_ = false;                               // somebody does
   HostFiles* host_files_ = nullptr;                    // files_, if they are the host's
   std::map<int, std::unique_ptr<task_struct>> tasks_;  // by thread id
   char* fork_canary_;                        // a page that the kernel clears in a child: non-zero in the parent

@@ -90,6 +90,11 @@ std::unique_ptr<aio_fate> fault_complete(const FaultPoint& point, kiocb* rw, iov
     case FaultKind::kTorn:
       iter->count = std::min<size_t>(iter->count, result.n);
       break;
+    case FaultKind::kPowerCut:
+    case FaultKind::kReboot:
+      fate->rule = std::string(result.rule);
+      fate->result.rule = fate->rule;
+      break;
     case FaultKind::kMisdirected:
       rw->ki_pos += result.n != 0 ? static_cast<loff_t>(result.n) : kMisdirectedBytes;
       break;
@@ -121,10 +126,10 @@ bool fault_holds_completion(aio_fate* fate, kiocb* rw, const iov_iter* iter, io_
     event->res = static_cast<int64_t>(fate->asked_bytes);
   }
   if (fate->result.kind == FaultKind::kBitrot) FlipOneBit(*iter, event->res);
-  if (fate->result.kind == FaultKind::kPowerCut) {
+  if (CutsPower(fate->result.kind)) {
     rw->ki_waits_for = "the power that has gone";
     hold_back(fate);
-    kernel.cut_power(static_cast<uint32_t>(fate->result.n));
+    kernel.cut_power(fate->result);
     return true;
   }
   switch (fate->timing.kind) {

@@ -26,8 +26,10 @@ struct aio_fate : held_back {
   // The request's I/O is not done; it ends with `res` when let_go is called for the first time.
   void (*end_without_io)(aio_kiocb* iocb, long res) = nullptr;
 
-  Fault result;  // its `what` and `rule` may be gone by the time when it is carried out
+  Fault
+      result;  // its `what` may be gone by the time when it is carried out, and its `rule`, unless that cuts the power
   Fault timing;
+  std::string rule;  // the text that result.rule is of, if that cuts the power
   std::string tag_to_release;
   std::string waits_for;  // for the report of a request that never completes
   int64_t ctx = 0;

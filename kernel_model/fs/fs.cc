@@ -224,8 +224,8 @@ int fault_fsync(file* filp, fsync_state* state) {
   point.models = (filp->f_op->fop_flags & FOP_FAULT_MODELS) != 0;
   const Fault fault = ask_fault(FaultSite::kFsync, kAllFaultKinds, point);
   if (!fault) return 0;
-  if (fault.kind == FaultKind::kPowerCut) {
-    current_kernel().cut_power(static_cast<uint32_t>(fault.n));
+  if (CutsPower(fault.kind)) {
+    current_kernel().cut_power(fault);
     return -EIO;
   }
   if (fault.what->model.empty()) return -fault.error;

@@ -100,8 +100,8 @@ struct kernel_state {
   // unwinds.
   bool power_off = false;
   // A fault rule cuts the power: it goes as the next thing that happens, so that nobody is in the middle of something.
-  // `tear_bytes` as in SimDisk::PowerCut. Set by the machine.
-  std::function<void(uint32_t tear_bytes)> cut_power;
+  // Requires: CutsPower(fault.kind). Set by the machine.
+  std::function<void(const Fault& fault)> cut_power;
   int forks = 0;  // how many forks lie between this process and the one that made the machine
   // Called before a task sleeps: flushes its plug. Set by the block layer.
   void (*sched_submit_work)(task_struct& task) = nullptr;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -59,6 +60,8 @@ class Chooser {
   const Recording& recording() const { return recording_; }
   // Makes room for so many answers: until then, recording one takes no memory.
   void ReserveRecording(size_t answers) { recording_.answers.reserve(answers); }
+  // The run began elsewhere: what was asked there comes first in the recording. Requires: nothing was asked yet.
+  void GoOnFrom(Recording asked_before) { recording_ = std::move(asked_before); }
 
   // Sixteen bits of a site's name, the same in every build.
   static uint16_t HashSiteName(absl::string_view site);
@@ -77,6 +80,8 @@ class Chooser {
 class SeededChooser : public Chooser {
  public:
   explicit SeededChooser(uint64_t seed) : state_(seed) {}
+  // The seed of a chooser that goes on as this one would.
+  uint64_t state() const { return state_; }
 
  protected:
   uint32_t Pick(const Site& site, absl::string_view name) override;
@@ -89,8 +94,9 @@ class SeededChooser : public Chooser {
 // or one more than were recorded) calls `on_divergence` with what differs; if that returns, every further answer is 0.
 class ReplayChooser : public Chooser {
  public:
-  ReplayChooser(Recording recorded, std::function<void(const std::string&)> on_divergence)
-      : recorded_(std::move(recorded)), on_divergence_(std::move(on_divergence)) {}
+  // `given`: how many of the answers were given elsewhere, before GoOnFrom().
+  ReplayChooser(Recording recorded, std::function<void(const std::string&)> on_divergence, size_t given = 0)
+      : recorded_(std::move(recorded)), on_divergence_(std::move(on_divergence)), position_(given) {}
 
   bool diverged() const { return diverged_; }
   // True once every recorded answer has been given.
@@ -104,7 +110,7 @@ class ReplayChooser : public Chooser {
  private:
   const Recording recorded_;
   const std::function<void(const std::string&)> on_divergence_;
-  size_t position_ = 0;
+  size_t position_;
   bool diverged_ = false;
 };
 

@@ -32,10 +32,6 @@ std::string LintCell(const FaultStep& step) {
   const std::vector<std::string> words = FaultWordsAt(step.site);
   const FaultCell* const cell = FindFaultCell(step.site, word);
   if (cell == nullptr) {
-    if (step.what.kind == FaultKind::kReboot) {
-      return "no rule boots a machine, as its client would have gone with the power; cut that by powercut, and call "
-             "Machine::Reboot() from outside";
-    }
     const std::string nearest = NearestWord(word, words);
     return absl::StrCat(word, " makes no sense at ", where,
                         nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"), "; there it can be ",
@@ -174,7 +170,16 @@ std::string UnreleasedFaultTag(const std::vector<FaultRule>& rules) {
 std::string FaultRuleForSimfs(const std::vector<FaultRule>& rules) {
   for (const FaultRule& rule : rules) {
     for (const FaultStep& step : rule.steps) {
-      if (step.what.kind == FaultKind::kPowerCut || !step.what.model.empty()) return rule.text;
+      if (CutsPower(step.what.kind) || !step.what.model.empty()) return rule.text;
+    }
+  }
+  return "";
+}
+
+std::string FaultRuleThatReboots(const std::vector<FaultRule>& rules) {
+  for (const FaultRule& rule : rules) {
+    for (const FaultStep& step : rule.steps) {
+      if (step.what.kind == FaultKind::kReboot) return rule.text;
     }
   }
   return "";

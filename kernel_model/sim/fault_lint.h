@@ -29,8 +29,10 @@ FaultMistake LintFaultStep(const FaultStep& step, uint32_t filters, const FaultS
 std::string UnreleasedFaultTag(const std::vector<FaultRule>& rules);
 // A tag that some rule releases and none holds.
 std::string UnheldFaultTag(const std::vector<FaultRule>& rules);
-// The text of a rule that takes a file system of the model's own: powercut, model=. Empty if there is none.
+// The text of a rule that takes a file system of the model's own: powercut, reboot, model=. Empty if there is none.
 std::string FaultRuleForSimfs(const std::vector<FaultRule>& rules);
+// The text of a rule with reboot; empty if there is none.
+std::string FaultRuleThatReboots(const std::vector<FaultRule>& rules);
 // Whether some rule can strike at `site`, now or after others.
 bool HasFaultRuleAt(const std::vector<FaultRule>& rules, FaultSite site);
 

@@ -458,6 +458,7 @@ class Parser {
         what.tag = std::string(text);
         return IsFaultTag(text);
       case FaultKind::kPowerCut:
+      case FaultKind::kReboot:
         return ParseFaultTear(text, &what.n);
       case FaultKind::kErrno:
         if (!absl::ConsumePrefix(&text, "model=")) return false;

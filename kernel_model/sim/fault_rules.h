@@ -14,6 +14,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -70,6 +71,7 @@ enum class FaultKind : uint8_t {
 using FaultKinds = uint32_t;  // a set of them
 constexpr FaultKinds FaultKindBit(FaultKind kind) { return FaultKinds{1} << static_cast<int>(kind); }
 inline constexpr FaultKinds kAllFaultKinds = ~FaultKinds{0};
+constexpr bool CutsPower(FaultKind kind) { return kind == FaultKind::kPowerCut || kind == FaultKind::kReboot; }
 
 enum class FaultClass : uint8_t {
   kBenign,   // a correct client survives it without anyone noticing
@@ -146,8 +148,8 @@ struct FaultDelay {
 struct FaultWhat {
   FaultKind kind = FaultKind::kNone;
   int error = 0;  // of kErrno
-  // Of kShort, 0: the Chooser says; of kMisdirected, how far; of kPowerCut, what a cut leaves whole, 0: the disk says.
-  // Bytes.
+  // Of kShort, 0: the Chooser says; of kMisdirected, how far; of kPowerCut and kReboot, what the cut leaves whole, 0:
+  // the disk says. Bytes.
   uint64_t n = 0;
   FaultDelay delay;      // of kDelay and kSpike
   std::string tag;       // of kHold and kRelease
@@ -198,6 +200,10 @@ struct FaultRuleCounts {
   std::string unfired_because = {};
 };
 
+// How far a rule has come: enough to go on with it elsewhere, and of no meaning otherwise.
+using FaultProgress = std::tuple<size_t, bool, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int64_t,
+                                 int64_t, uint64_t, int64_t>;
+
 class FaultPlace;
 struct FaultSlot;
 struct InstalledFaultRule;
@@ -225,6 +231,12 @@ class FaultEngine {
   // Until Resume() no rule strikes, and none counts.
   void Pause();
   void Resume();
+
+  // Of all rules, in the order of Add(); and goes on from there, in an engine with the same rules: on another machine,
+  // which is this one after a boot and by whose clock it was `later_ns` later. A sector that went bad at `complete` was
+  // one of a file that was open before.
+  std::vector<FaultProgress> Progress();
+  void GoOnFrom(const std::vector<FaultProgress>& progress, int64_t later_ns = 0);
 
   // Every rule about the place counts the occasion, and the first whose turn it is strikes. Only rules of `kinds` take
   // part.

@@ -57,6 +57,7 @@ constexpr absl::string_view kNoKernel = "an error that no kernel returns here";
 constexpr absl::string_view kDeviceError = "the device or the file system fails";
 constexpr absl::string_view kPowerGoes =
     "the power goes: of what is not durable the Chooser says what is left, in pieces of tear=BYTES";
+constexpr absl::string_view kPowerComesBack = "as powercut, and then the machine boots from what is left";
 
 constexpr FaultCell kCells[] = {
     {FaultSite::kSetup, "eagain", kHard, "eagain", "aio-max-nr is reached"},
@@ -139,6 +140,7 @@ constexpr FaultCell kCells[] = {
     {FaultSite::kComplete, "bitrot", kHard, "", "one bit of what was read is wrong"},
     {FaultSite::kComplete, "never", kHard, "", "the request never completes"},
     {FaultSite::kComplete, "powercut", kHard, "", kPowerGoes},
+    {FaultSite::kComplete, "reboot", kHard, "", kPowerComesBack},
     {FaultSite::kComplete, "duplicate", kIllegal, "duplicate", "the event comes twice"},
     {FaultSite::kComplete, "illegal:errno", kIllegal, "", kNoKernel},
 
@@ -176,12 +178,14 @@ constexpr FaultCell kCells[] = {
     {FaultSite::kDevice, "bitrot", kHard, "", "one bit of what is read has changed on the medium, until it is written"},
     {FaultSite::kDevice, "never", kHard, "", "the device never answers"},
     {FaultSite::kDevice, "powercut", kHard, "", kPowerGoes},
+    {FaultSite::kDevice, "reboot", kHard, "", kPowerComesBack},
 
     {FaultSite::kFsync, "eio", kHard, "eio",
      "fsync fails once, and nothing is flushed; with model= the dirty pages are lost as that file system loses them"},
     {FaultSite::kFsync, "enospc", kHard, "", "fsync finds no space for what was written before"},
     {FaultSite::kFsync, "edquot", kHard, "", "fsync finds the quota used up"},
     {FaultSite::kFsync, "powercut", kHard, "", kPowerGoes},
+    {FaultSite::kFsync, "reboot", kHard, "", kPowerComesBack},
 
     {FaultSite::kSlab, "enomem", kHard, "enomem",
      "no memory: EAGAIN from io_submit for a request, ENOMEM elsewhere (io_setup, a long vector, an fsync)"},

@@ -106,6 +106,8 @@ std::string FaultArgumentHelp(FaultKind kind) {
       return "by how many bytes, as in misdirected(4096)";
     case FaultKind::kPowerCut:
       return "what stays whole, a power of two from 512 to 1m, as in powercut(tear=4k), or nothing, and the disk says";
+    case FaultKind::kReboot:
+      return "what stays whole, a power of two from 512 to 1m, as in reboot(tear=4k), or nothing, and the disk says";
     case FaultKind::kErrno:
       return "how often in a row, as in eagain(x5), and at fsync what it leaves behind, as in eio(model=xfs)";
     default:

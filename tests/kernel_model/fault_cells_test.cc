@@ -32,6 +32,7 @@
 namespace aiolab {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -324,26 +325,50 @@ Scenario DeviceFails(const std::string& what, int error) {
   };
 }
 
-// The power goes in the middle of a request: the call that waits for it gets EIO, as do all after it, and after the
-// next boot what was durable is there.
-Scenario PowerGoes(const std::string& rule) {
+// The power goes in the middle of a request, and `after` says what its client sees then and how the machine boots. What
+// was durable is there.
+Scenario LosesPower(const std::string& rule, const std::function<void(Bench& b, RawDisk& disk)>& after) {
   return [=](Bench& b) {
     RawDisk disk(b);
     EXPECT_EQ(disk.Fsync(), 0);
     ScopedFault f(b.machine_, rule);
     iocb write = disk.AioWrite();
     EXPECT_EQ(b.Submit(write), 1);
-    io_event event;
-    EXPECT_EQ(b.kernel_.io_getevents(b.ctx_, 1, 1, &event, nullptr), -EIO);
-    EXPECT_EQ(SubmitRead(b), -EIO);
-    EXPECT_TRUE(b.machine_.power_is_off());
-    EXPECT_THAT(b.Trace(), HasSubstr("power_cut"));
-    EXPECT_TRUE(b.machine_.Reboot().ok());
+    after(b, disk);
     char byte = 0;
     const int fd = static_cast<int>(b.kernel_.openat(AT_FDCWD, "/disk/dev0", O_RDONLY, 0));
     EXPECT_EQ(b.kernel_.pread64(fd, &byte, 1, kBlock), 1);
     EXPECT_EQ(byte, 'b');
+    EXPECT_EQ(f.hits(), 1);
   };
+}
+
+long WaitForOne(Bench& b) {
+  io_event event;
+  return b.kernel_.io_getevents(b.ctx_, 1, 1, &event, nullptr);
+}
+
+// The call that waits for the request gets EIO, as do all after it.
+Scenario PowerGoes(const std::string& rule) {
+  return LosesPower(rule, [](Bench& b, RawDisk&) {
+    EXPECT_EQ(WaitForOne(b), -EIO);
+    EXPECT_EQ(SubmitRead(b), -EIO);
+    EXPECT_TRUE(b.machine_.power_is_off());
+    EXPECT_THAT(b.Trace(), HasSubstr("power_cut"));
+    EXPECT_TRUE(b.machine_.Reboot().ok());
+  });
+}
+
+// The call that waits for the request ends with `error`: EIO, or EINVAL if the power went before that call, which is
+// then the first of the next boot.
+Scenario Reboots(const std::string& rule, int error) {
+  return LosesPower(rule, [error](Bench& b, RawDisk& disk) {
+    EXPECT_EQ(WaitForOne(b), -error);
+    EXPECT_EQ(disk.Fsync(), -EBADF);
+    EXPECT_EQ(SubmitRead(b), -EINVAL);
+    EXPECT_FALSE(b.machine_.power_is_off());
+    EXPECT_THAT(b.Trace(), ContainsRegex("power_cut.*(\n.*)*boot"));
+  });
 }
 
 Scenario FsyncFails(const std::string& what, int error) {
@@ -788,6 +813,15 @@ std::map<std::string, Scenario> MakeScenarios() {
     EXPECT_EQ(b.kernel_.fsync(b.fd_), -EIO);
     EXPECT_EQ(SubmitRead(b), -EIO);
     EXPECT_TRUE(b.machine_.power_is_off());
+  };
+  s["device/reboot"] = Reboots("device=at(step 41):reboot(tear=512)", EINVAL);
+  s["complete/reboot"] = Reboots("complete=nth(1):reboot", EIO);
+  s["fsync/reboot"] = [](Bench& b) {
+    ScopedFault f(b.machine_, "fsync=nth(1):reboot");
+    EXPECT_EQ(b.kernel_.fsync(b.fd_), -EIO);
+    EXPECT_EQ(b.kernel_.fsync(b.fd_), -EBADF);
+    EXPECT_EQ(SubmitRead(b), -EINVAL);
+    EXPECT_FALSE(b.machine_.power_is_off());
   };
 
   s["fsync/eio"] = FsyncFails("eio", EIO);

@@ -8,6 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tools/aiolab/files.h"
@@ -115,9 +118,31 @@ bool StandAlone() {
   return null >= 0 && dup2(null, STDIN_FILENO) >= 0;
 }
 
+// `ancestor` and all that it and its children have started, parents before their children: none sees the others go.
+void KillFamily(pid_t ancestor) {
+  std::multimap<pid_t, pid_t> children;
+  std::error_code ignored;
+  for (const std::filesystem::directory_entry& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    pid_t pid;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
+    const std::string stat = ReadFile(entry.path().string() + "/stat").value_or("");
+    // "pid (command) state parent ..."; the command may be anything.
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(absl::string_view(stat).substr(stat.rfind(')') + 1), ' ');
+    pid_t parent;
+    if (words.size() > 2 && absl::SimpleAtoi(words[2], &parent)) children.emplace(parent, pid);
+  }
+  std::vector<pid_t> family = {ancestor};
+  for (size_t i = 0; i < family.size(); ++i) {
+    const auto [begin, end] = children.equal_range(family[i]);
+    for (auto child = begin; child != end; ++child) family.push_back(child->second);
+  }
+  for (const pid_t member : family) kill(member, SIGKILL);
+}
+
 // Returns when `child` has ended, or at once if the system has no such fd. False if its time is up.
 bool LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
-  constexpr int kLookIntervalMs = 500;
+  const int interval_ms = setup.power_is_off == nullptr ? 500 : 20;
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
   if (fd < 0) return true;
   pollfd end = {fd, POLLIN, 0};
@@ -125,8 +150,9 @@ bool LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
   bool in_time = true;
   for (int ready = 0; in_time && (ready == 0 || (ready < 0 && errno == EINTR));) {
     if (setup.look != nullptr) setup.look();
-    ready = poll(&end, 1, kLookIntervalMs);
-    if (ready == 0) waited_ms += kLookIntervalMs;
+    if (setup.power_is_off != nullptr && setup.power_is_off()) KillFamily(child);
+    ready = poll(&end, 1, interval_ms);
+    if (ready == 0) waited_ms += interval_ms;
     in_time = setup.seconds_max == 0 || waited_ms < int64_t{setup.seconds_max} * 1000;
   }
   close(fd);
@@ -136,7 +162,9 @@ bool LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
 
 ProgramEnd WaitForEnd(pid_t child, const ProgramSetup& setup) {
   ProgramEnd end;
-  if (setup.look != nullptr || setup.seconds_max > 0) end.timed_out = !LookUntilTheEnd(child, setup);
+  if (setup.look != nullptr || setup.power_is_off != nullptr || setup.seconds_max > 0) {
+    end.timed_out = !LookUntilTheEnd(child, setup);
+  }
   if (end.timed_out) kill(static_cast<pid_t>(forward_to_pid), SIGKILL);
   siginfo_t info = {};
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {

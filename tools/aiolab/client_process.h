@@ -30,11 +30,14 @@ struct ProgramSetup {
   // where this process's go.
   std::string out = {};
   std::string err = {};
-  std::function<void()> look = nullptr;  // called about twice a second meanwhile, and once at the end
+  std::function<void()> look = nullptr;  // called at least twice a second meanwhile, and once at the end
   // It is a process group of its own, with nothing on its standard input. SIGINT and SIGQUIT are passed on as well, all
   // to the whole group, of which nobody is left when its first process has ended.
   bool own_group = false;
   int seconds_max = 0;  // after that it is killed; 0: never
+  // Asked fifty times a second meanwhile. True: the power of the program's machine has gone, and the program is killed
+  // and everything that it has started. Null: that never happens.
+  std::function<bool()> power_is_off = nullptr;
 };
 
 // Runs the file at `path` with `argv` (argv[0] included) in

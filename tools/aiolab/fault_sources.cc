@@ -42,16 +42,21 @@ absl::StatusOr<std::string> CollectFaultRules(const std::string& variable, const
   return all;
 }
 
+std::string RuleThatReboots(const std::string& rules) {
+  const absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(rules);
+  return parsed.ok() ? FaultRuleThatReboots(*parsed) : "";
+}
+
 absl::Status CheckRulesOnHostFiles(const std::string& rules) {
   if (rules.empty()) return absl::OkStatus();
   const absl::StatusOr<std::vector<FaultRule>> parsed = ParseFaultRules(rules);
   if (!parsed.ok()) return parsed.status();
   const std::string rule = FaultRuleForSimfs(*parsed);
   if (rule.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("--fault: ", rule,
-                   ": powercut and model= are about what a disk has kept, and the files are this machine's own; "
-                   "--simfs=PREFIX puts them on a disk of the model"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--fault: ", rule,
+      ": powercut, reboot and model= are about what a disk has kept, and the files are this machine's own; "
+      "--simfs=PREFIX puts them on a disk of the model"));
 }
 
 }  // namespace aiolab

@@ -22,6 +22,8 @@ absl::StatusOr<std::string> CollectFaultRules(const std::string& variable, const
 // Whether `rules`, which CollectFaultRules has made, can be obeyed on the host's files: INVALID_ARGUMENT names one that
 // cannot.
 absl::Status CheckRulesOnHostFiles(const std::string& rules);
+// One of them that is a `reboot`, or empty.
+std::string RuleThatReboots(const std::string& rules);
 
 }  // namespace aiolab
 

@@ -29,6 +29,25 @@ class Lines {
 
 bool HasReport(const RankFiles& files) { return files.has_report && files.report_error.ok(); }
 
+int Boots(const RunOutcome& outcome) {
+  const int boots = static_cast<int>(outcome.reboots.size()) + 1;
+  return std::min(boots, kBootsMax);
+}
+
+// The first processes of all boots count on: what the last one says holds for them all.
+bool IsCountedLater(const RunOutcome& outcome, const RankFiles& files) {
+  return files.rank == 1 && std::any_of(outcome.ranks.begin(), outcome.ranks.end(), [&files](const RankFiles& other) {
+           return other.rank == 1 && other.boot > files.boot && HasReport(other);
+         });
+}
+
+// The processes of the last boot that wrote a report.
+bool AnyOfLastBoot(const RunOutcome& outcome, bool (*is)(const RunReport& report)) {
+  return std::any_of(outcome.ranks.begin(), outcome.ranks.end(), [&](const RankFiles& files) {
+    return files.boot == Boots(outcome) && HasReport(files) && is(files.report);
+  });
+}
+
 std::string ClientName(const RunOutcome& outcome) {
   if (!outcome.embedded_client.empty()) return outcome.embedded_client;
   return outcome.client.empty() ? "the client" : outcome.client[0];
@@ -140,7 +159,9 @@ void AddReplay(const RunOutcome& outcome, const RunReport& report, Lines& lines)
   }
   const bool has_token = !report.token.empty() || !report.token_path.empty();
   // With several processes there is a token for each, and no one command for them all.
-  if (report.replayable && has_token && outcome.ranks.size() == 1) {
+  const bool one_process =
+      std::all_of(outcome.ranks.begin(), outcome.ranks.end(), [](const RankFiles& files) { return files.rank == 1; });
+  if (report.replayable && has_token && one_process) {
     lines.Add(absl::StrCat("  replay it with: ", ShellQuote(ReplayCommand(outcome, report))));
   } else if (!report.token_path.empty()) {
     lines.Add(absl::StrCat("  token in ", report.token_path));
@@ -155,11 +176,14 @@ void AddTrace(absl::string_view path, absl::string_view what, absl::string_view 
 }
 
 void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines) {
-  const std::string process = absl::StrCat("process ", files.rank, " (", files.command, ")");
+  const std::string process = absl::StrCat(outcome.reboots.empty() ? "" : absl::StrCat("boot ", files.boot, ", "),
+                                           "process ", files.rank, " (", files.command, ")");
   if (!files.has_report) {
     lines.Add(absl::StrCat(process, files.runs ? " still runs, so there is no report of it"
                                                : " was killed before it could write its report"));
-    const std::string trace_path = TracePathOfRank(outcome.config, files.rank);
+    RunConfig config = outcome.config;
+    config.trace_path = TracePathOfBoot(config.trace_path, files.boot);
+    const std::string trace_path = TracePathOfRank(config, files.rank);
     if (!trace_path.empty() && access(trace_path.c_str(), F_OK) == 0) {
       AddTrace(trace_path, files.runs ? "  trace, without its last events," : "  trace", files.report.trace_error,
                lines);
@@ -189,6 +213,16 @@ void AddProcess(const RunOutcome& outcome, const RankFiles& files, Lines& lines)
       lines.Add(absl::StrCat("  ", line));
     }
   }
+}
+
+void AddBoots(const RunOutcome& outcome, Lines& lines) {
+  for (size_t boot = 1; boot <= outcome.reboots.size(); ++boot) {
+    lines.Add(absl::StrCat("  boot ", boot, " ended by the fault rule ", outcome.reboots[boot - 1]));
+  }
+  if (outcome.reboots.size() < kBootsMax) return;
+  lines.Add(absl::StrCat("  and that was the last: ", kBootsMax,
+                         " boots are the most. A rule that strikes in every boot ",
+                         "never lets the client end; xN behind its when says how often at most, as in always x2"));
 }
 
 void AddNoProcess(const RunOutcome& outcome, Lines& lines) {
@@ -232,6 +266,7 @@ RunReport Totals(const RunOutcome& outcome) {
     totals.power_cut |= report.power_cut;
     totals.warnings.insert(totals.warnings.end(), report.warnings.begin(), report.warnings.end());
     totals.findings.insert(totals.findings.end(), report.findings.begin(), report.findings.end());
+    if (IsCountedLater(outcome, files)) continue;
     for (size_t i = 0; i < report.faults.size(); ++i) {
       // Every process has the same rules.
       if (i == totals.faults.size()) totals.faults.emplace_back().rule = report.faults[i].rule;
@@ -248,11 +283,13 @@ RunReport Totals(const RunOutcome& outcome) {
 }
 
 bool EndedByPowerCut(const RunOutcome& outcome) {
-  return outcome.end.signal == 0 && outcome.end.status == kPowerCutExitStatus && Totals(outcome).power_cut;
+  return outcome.end.signal == 0 && outcome.end.status == kPowerCutExitStatus &&
+         AnyOfLastBoot(outcome, [](const RunReport& report) { return report.power_cut; });
 }
 
 bool EndedByFinding(const RunOutcome& outcome) {
-  return outcome.end.signal == 0 && outcome.end.status == kFindingExitStatus && !Totals(outcome).findings.empty();
+  return outcome.end.signal == 0 && outcome.end.status == kFindingExitStatus &&
+         AnyOfLastBoot(outcome, [](const RunReport& report) { return !report.findings.empty(); });
 }
 
 int ExitStatus(const RunOutcome& outcome) {
@@ -284,6 +321,7 @@ std::string TextReport(const RunOutcome& outcome) {
       : EndedByPowerCut(outcome) ? absl::StrCat("was ended by a power cut (status ", kPowerCutExitStatus, ")")
                                  : EndText(outcome.end),
       "; ", RunText(outcome.config)));
+  AddBoots(outcome, lines);
   if (outcome.ranks.empty()) AddNoProcess(outcome, lines);
   for (const RankFiles& files : outcome.ranks) AddProcess(outcome, files, lines);
   const auto reports = std::count_if(outcome.ranks.begin(), outcome.ranks.end(), HasReport);
@@ -320,9 +358,10 @@ std::string JsonReport(const RunOutcome& outcome) {
     if (HasReport(files)) {
       Json process = Json::parse(RunReportToJson(files.report));
       process["has_report"] = true;
+      process["boot"] = files.boot;
       processes.push_back(std::move(process));
     } else {
-      Json process = {{"rank", files.rank}, {"command", files.command}, {"has_report", false}};
+      Json process = {{"rank", files.rank}, {"boot", files.boot}, {"command", files.command}, {"has_report", false}};
       if (files.has_report) process["error"] = std::string(files.report_error.message());
       processes.push_back(std::move(process));
     }
@@ -335,6 +374,8 @@ std::string JsonReport(const RunOutcome& outcome) {
       {"client_signal", outcome.end.signal == 0 ? Json(nullptr) : Json(outcome.end.signal)},
       {"ended_by_finding", EndedByFinding(outcome)},
       {"ended_by_power_cut", EndedByPowerCut(outcome)},
+      {"boots", Boots(outcome)},
+      {"reboots", outcome.reboots},
       {"refusal", outcome.refusal},
       {"config",
        {{"seed", config.seed},

@@ -17,9 +17,10 @@ struct RunOutcome {
   std::vector<std::string> program = {"aiolab"};  // how to call this one again
   std::vector<std::string> client;                // argv
   std::string embedded_client;                    // the name of the one that runs if none is named, if it is that one
-  ProgramEnd end;
-  std::vector<RankFiles> ranks;
-  std::string refusal;  // why the preload library would not let the client start, or empty
+  ProgramEnd end;                                 // of the last boot
+  std::vector<RankFiles> ranks;                   // of every boot, one after the other
+  std::vector<std::string> reboots;               // the fault rules that ended boots, the first boot's first
+  std::string refusal;                            // why the preload library would not let the client start, or empty
   // With RunConfig::record_writes: the client's standard output, and each rank's write log.
   std::string output;
   std::map<int, std::string> recordings;
@@ -28,7 +29,7 @@ struct RunOutcome {
 // The sums over all processes that wrote a report.
 RunReport Totals(const RunOutcome& outcome);
 
-// True if the client's own process was ended by a finding in it, or by a power cut.
+// True if the client's own process was ended by a finding in it, or by a power cut; of several boots in the last one.
 bool EndedByFinding(const RunOutcome& outcome);
 bool EndedByPowerCut(const RunOutcome& outcome);
 

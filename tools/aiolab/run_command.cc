@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tools/aiolab/boot_record.h"
 #include "tools/aiolab/client_check.h"
 #include "tools/aiolab/fault_sources.h"
 #include "tools/aiolab/files.h"
@@ -77,6 +79,19 @@ absl::StatusOr<std::string> NameForLoader(const std::string& library, const std:
   return link;
 }
 
+// What the first process of a boot has recorded goes on in the first process of the next one.
+void ForgetTokensOfEarlierBoots(std::vector<RankFiles>& ranks) {
+  const RankFiles* last = nullptr;
+  for (const RankFiles& rank : ranks) {
+    if (rank.rank == 1 && rank.has_report) last = &rank;
+  }
+  for (RankFiles& rank : ranks) {
+    if (rank.rank != 1 || &rank == last) continue;
+    rank.report.token.clear();
+    rank.report.token_path.clear();
+  }
+}
+
 // A token file in the run's directory would go with it. Only the first process's is of use: no replay takes another's.
 // A replay makes no second file of the same token.
 void KeepTokenFiles(const PreparedRun& run, const std::string& run_dir, std::vector<RankFiles>& ranks) {
@@ -104,6 +119,15 @@ void KeepTokenFiles(const PreparedRun& run, const std::string& run_dir, std::vec
     std::error_code error;
     fs::rename(in_run_dir, kept, error);
     if (!error) path = kept;
+  }
+}
+
+// Earlier runs' traces would pass for this one's, if no process of this one makes a context.
+void RemoveTraces(const std::string& trace_path) {
+  std::error_code ignored;
+  for (int boot = 1; boot <= kBootsMax; ++boot) {
+    const std::string path = TracePathOfBoot(trace_path, boot);
+    if (fs::is_regular_file(path, ignored)) fs::remove(path, ignored);
   }
 }
 
@@ -159,6 +183,42 @@ class Hints {
 int Refuse(const absl::Status& status) {
   fprintf(stderr, "aiolab run: %s\n", std::string(status.message()).c_str());
   return kUsageExitStatus;
+}
+
+// Runs the client until it ends or its power goes, and adds what became of it to `outcome`. True: it is to run again.
+absl::StatusOr<bool> RunOneBoot(const PreparedRun& run, const RunConfig& config, const std::string& preload,
+                                const std::string& path, const std::vector<std::string>& argv, RunOutcome& outcome) {
+  std::error_code ignored;
+  fs::create_directory(config.run_dir, ignored);
+  Hints hints(config.run_dir);
+  ProgramSetup setup;
+  setup.environment = {{kRunVariable, SerializeRunConfig(config)}, {"LD_PRELOAD", preload}};
+  if (config.record_writes) setup.out = OutputPath(config.run_dir);
+  size_t shown = 0;  // bytes of the client's output
+  setup.look = [&] {
+    if (run.show_hints) hints.PrintNew();
+    if (config.record_writes && run.show_output) shown += ShowFrom(setup.out, shown);
+  };
+  if (!RuleThatReboots(config.fault_rules).empty()) {
+    setup.power_is_off = [&config] { return ReadBootRecord(config.run_dir, /*disks=*/false).ok(); };
+  }
+  const absl::StatusOr<ProgramEnd> end = RunToItsEnd(path, argv, setup);
+  if (!end.ok()) return end.status();
+  outcome.end = *end;
+  outcome.refusal = ReadRefusal(config.run_dir);
+  const absl::StatusOr<BootRecord> next = ReadBootRecord(config.run_dir, /*disks=*/false);
+  std::vector<RankFiles> ranks = ReadRankFiles(config.run_dir);
+  RecoverTraces(config, ranks);
+  for (RankFiles& rank : ranks) {
+    // Who made itself independent of the client's program.
+    if (next.ok() && rank.runs) kill(rank.pid, SIGKILL);
+    rank.boot = static_cast<int>(outcome.reboots.size()) + 1;
+    outcome.ranks.push_back(std::move(rank));
+  }
+  if (!next.ok()) return false;
+  outcome.end = {.status = kPowerCutExitStatus};
+  outcome.reboots.push_back(next->rule);
+  return outcome.reboots.size() < kBootsMax;
 }
 
 int RunClient(const RunOptions& options, const PreparedRun& run) {
@@ -240,6 +300,11 @@ absl::StatusOr<PreparedRun> PrepareRun(const RunOptions& options) {
 
 absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::string& path,
                                          const std::vector<std::string>& argv) {
+  const std::string reboots = RuleThatReboots(run.config.fault_rules);
+  if (run.config.record_writes && !reboots.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--fault: ", reboots, ": `aiolab crash` takes the power at every point itself; reboot is for `aiolab run`"));
+  }
   const absl::StatusOr<std::unique_ptr<TemporaryDirectory>> directory = TemporaryDirectory::Make("aiolab-run");
   if (!directory.ok()) return directory.status();
   RunOutcome outcome;
@@ -252,30 +317,23 @@ absl::StatusOr<RunOutcome> RunUnderModel(const PreparedRun& run, const std::stri
     const absl::Status status = CreateFile(outcome.config.replay_path, run.replay_token);
     if (!status.ok()) return status;
   }
-  std::error_code ignored;
-  // An earlier run's trace would pass for this one's, if no process of this one makes a context.
-  if (fs::is_regular_file(run.config.trace_path, ignored)) fs::remove(run.config.trace_path, ignored);
+  RemoveTraces(run.config.trace_path);
   const absl::StatusOr<std::string> library = NameForLoader(run.preload_library, outcome.config.run_dir);
   if (!library.ok()) return library.status();
   const std::string preloaded_before = EnvironmentVariable("LD_PRELOAD");
-  Hints hints(outcome.config.run_dir);
-  ProgramSetup setup;
-  setup.environment = {
-      {kRunVariable, SerializeRunConfig(outcome.config)},
-      {"LD_PRELOAD", preloaded_before.empty() ? *library : absl::StrCat(*library, ":", preloaded_before)}};
-  if (run.config.record_writes) setup.out = OutputPath(outcome.config.run_dir);
-  size_t shown = 0;  // bytes of the client's output
-  setup.look = [&] {
-    if (run.show_hints) hints.PrintNew();
-    if (run.config.record_writes && run.show_output) shown += ShowFrom(setup.out, shown);
-  };
-  const absl::StatusOr<ProgramEnd> end = RunToItsEnd(path, argv, setup);
-  if (!end.ok()) return end.status();
-  outcome.end = *end;
-  outcome.refusal = ReadRefusal(outcome.config.run_dir);
-  outcome.ranks = ReadRankFiles(outcome.config.run_dir);
-  RecoverTraces(outcome.config, outcome.ranks);
+  const std::string preload = preloaded_before.empty() ? *library : absl::StrCat(*library, ":", preloaded_before);
+  RunConfig config = outcome.config;
+  absl::StatusOr<bool> boots = true;
+  while (*boots) {
+    boots = RunOneBoot(run, config, preload, path, argv, outcome);
+    if (!boots.ok()) return boots.status();
+    const int next = static_cast<int>(outcome.reboots.size()) + 1;
+    config.boot_from = config.run_dir;
+    config.run_dir = absl::StrCat(outcome.config.run_dir, "/boot.", next);
+    config.trace_path = TracePathOfBoot(outcome.config.trace_path, next);
+  }
   if (run.config.record_writes) ReadRecordings(outcome);
+  ForgetTokensOfEarlierBoots(outcome.ranks);
   KeepTokenFiles(run, outcome.config.run_dir, outcome.ranks);
   return outcome;
 }

@@ -242,9 +242,11 @@ ABSL_FLAG(aiolab::CpusFlag, cpus, aiolab::CpusFlag(),
 ABSL_FLAG(aiolab::WordFlag<aiolab::ClockWords>, clock, {},
           "virtual: clocks, sleeps and timeouts in the client are the model's, and a run can be replayed. host: the "
           "model's timers use the real clock.");
-ABSL_FLAG(aiolab::TraceFlag, trace, aiolab::TraceFlag(),
-          "Write what the emulated kernel did to FILE, one event a line. Further processes of the client write to "
-          "FILE.2, FILE.3, ... in the order of their first io_setup.");
+ABSL_FLAG(
+    aiolab::TraceFlag, trace, aiolab::TraceFlag(),
+    "Write what the emulated kernel did to FILE, one event a line. Further processes of the client write to "
+    "FILE.2, FILE.3, ... in the order of their first io_setup; after the fault reboot, those of the second boot to "
+    "FILE.boot2, and so on.");
 ABSL_FLAG(aiolab::WordFlag<aiolab::ReportWords>, report, {}, "The form of the report on standard error.");
 ABSL_FLAG(aiolab::ReplayFlag, replay, aiolab::ReplayFlag(),
           "Repeat an earlier run: TOKEN is what its report printed, @FILE a file that holds one.");

@@ -123,6 +123,7 @@ absl::Status ParseField(absl::string_view key, const std::string& value, RunConf
   if (key == "fault_rules") return ParseText(value, config.fault_rules);
   if (key == "trace_path") return ParsePath(value, /*required=*/false, config.trace_path);
   if (key == "replay_path") return ParsePath(value, /*required=*/false, config.replay_path);
+  if (key == "boot_from") return ParsePath(value, /*required=*/false, config.boot_from);
   if (key == "run_dir") return ParsePath(value, /*required=*/true, config.run_dir);
   return absl::InvalidArgumentError("is not known: aiolab and its preload library differ");
 }
@@ -144,6 +145,7 @@ std::vector<std::pair<std::string, std::string>> Fields(const RunConfig& config)
       {"fault_rules", config.fault_rules},
       {"hang_after_s", absl::StrCat(config.hang_after_s)},
       {"run_dir", config.run_dir},
+      {"boot_from", config.boot_from},
       {"record_writes", config.record_writes ? "1" : "0"},
   };
 }
@@ -227,6 +229,10 @@ absl::StatusOr<int> ClaimRank(absl::string_view run_dir) {
 std::string TracePathOfRank(const RunConfig& config, int rank) {
   if (config.trace_path.empty() || rank == 1) return config.trace_path;
   return absl::StrCat(config.trace_path, ".", rank);
+}
+
+std::string TracePathOfBoot(const std::string& trace_path, int boot) {
+  return trace_path.empty() || boot == 1 ? trace_path : absl::StrCat(trace_path, ".boot", boot);
 }
 
 absl::Status WriteRunReport(absl::string_view run_dir, const RunReport& report) {

@@ -46,6 +46,9 @@ inline constexpr int kRefusedExitStatus = 2;
 // A longer replay token goes to a file: one environment string may hold 128 KiB in all.
 inline constexpr size_t kReplayTokenSizeMax = 64 << 10;  // bytes
 
+// A run ends with the power cut of this boot: a rule may reboot for ever.
+inline constexpr int kBootsMax = 50;
+
 // After so many seconds, unless --hang-after says otherwise.
 inline constexpr int kHangAfterS = 30;
 
@@ -70,6 +73,9 @@ struct RunConfig {
   // with one thread and for ever in others.
   int hang_after_s = -1;
   std::string run_dir;  // absolute
+  // The run_dir of the boot before this one, whose BootRecord (boot_record.h) says where the first process goes on;
+  // empty: this is the first boot.
+  std::string boot_from;
   // Write down what reaches the simulated disk, and how much the client has said by then: RecordingOfRank().
   bool record_writes = false;
 
@@ -92,6 +98,9 @@ absl::StatusOr<int> ClaimRank(absl::string_view run_dir);
 
 // Where rank `rank` writes its trace: trace_path for 1, trace_path.N for the others; empty without a trace.
 std::string TracePathOfRank(const RunConfig& config, int rank);
+
+// The trace_path of boot `boot`, if that of the first is `trace_path`: with .bootN behind it.
+std::string TracePathOfBoot(const std::string& trace_path, int boot);
 
 // With record_writes: where rank `rank` writes its log (kernel_model/drivers/block/write_log.h), the file that outlives
 // the process with what is not there yet (trace_file.h), and where the client's standard output goes. How long that is
@@ -171,6 +180,7 @@ std::string ReadHints(absl::string_view run_dir, size_t offset);
 // The runner's side: what the files of one rank say.
 struct RankFiles {
   int rank = 0;
+  int boot = 1;  // of the machine, by the fault `reboot`
   pid_t pid = 0;
   bool runs = false;  // still
   std::string command;

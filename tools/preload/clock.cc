@@ -81,7 +81,7 @@ void StartOutsideClock() {
   RestartClockAt(machine == nullptr ? without_machine_ns.load() : MachineStartNs() + machine->NowNs());
 }
 
-void RestartClockInChild(int64_t now_ns) {
+void RestartClock(int64_t now_ns) {
   without_machine_ns.store(now_ns);
   RestartClockAt(now_ns);
 }

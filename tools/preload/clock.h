@@ -33,8 +33,9 @@ int64_t TimeWithoutMachineNs();
 
 // From now on the process has several threads, whose clock follows the real one.
 void StartOutsideClock();
-// In a child of fork: one thread again, and its time goes on from `now_ns`.
-void RestartClockInChild(int64_t now_ns);
+// In a child of fork, or in a process that goes on in the next boot: one thread again, and its time goes on from
+// `now_ns`.
+void RestartClock(int64_t now_ns);
 
 // What `clock` shows at client time `now_ns`; -1 if it is not one that we keep.
 int64_t ClockShowsNs(clockid_t clock, int64_t now_ns);

@@ -23,6 +23,7 @@
 #include "tools/aiolab/trace_file.h"
 #include "tools/preload/clock.h"
 #include "tools/preload/death.h"
+#include "tools/preload/next_boot.h"
 #include "tools/preload/notes.h"
 #include "tools/preload/proc_files.h"
 #include "tools/preload/run_setup.h"
@@ -48,7 +49,8 @@ enum class Phase { kNew, kStarting, kActive, kInactive };
 // Everything that goes with one machine. Never destroyed: clients do I/O from destructors.
 struct Lab {
   std::unique_ptr<Chooser> chooser;
-  const ReplayChooser* replay = nullptr;  // the chooser, if it replays
+  const ReplayChooser* replay = nullptr;  // the chooser, if it replays, and if not
+  const SeededChooser* seeded = nullptr;
   std::unique_ptr<TraceSink> sink;
   std::string trace_text;  // until a rank says where it goes
   std::unique_ptr<TraceFile> trace;
@@ -107,7 +109,7 @@ void BecomeChild() {
   ForgetDeath();
   ForgetProcFiles();
   ForgetSignals();
-  RestartClockInChild(std::max(now_ns, TimeWithoutMachineNs()));
+  RestartClock(std::max(now_ns, TimeWithoutMachineNs()));
   owner_pid->store(RawSyscall(__NR_getpid));
 }
 
@@ -148,6 +150,7 @@ void Start() {
   pthread_atfork(
       SettleForFork, [] { has_relatives = true; }, LookForFork);
   phase = Phase::kActive;
+  if (run->boot != nullptr) RestartClock(run->boot->client_ns);
   if (run->simfs != nullptr) StartSimfsCwd();
 }
 
@@ -186,20 +189,62 @@ void EndDivergedReplay(const std::string& why) {
   EndByFinding();
 }
 
+// It is the first process of a boot, on the machine of the boot before.
+bool GoesOn(const Lab& mine) { return run->boot != nullptr && mine.rank == 1; }
+
 std::unique_ptr<Chooser> NewChooser(Lab& mine) {
   // A token is the run of the first process that made a context.
-  if (run->replay_token.empty() || mine.rank > 1) return std::make_unique<SeededChooser>(run->config.seed);
-  auto chooser =
-      std::make_unique<ReplayChooser>(*DecodeReplayToken(run->replay_token, run->identity), EndDivergedReplay);
-  mine.replay = chooser.get();
+  const bool replays = !run->replay_token.empty() && mine.rank <= 1;
+  Chooser::Recording before;
+  if (GoesOn(mine)) before = *DecodeReplayToken(run->boot->token, run->identity);
+  std::unique_ptr<Chooser> chooser;
+  if (replays) {
+    auto replay = std::make_unique<ReplayChooser>(*DecodeReplayToken(run->replay_token, run->identity),
+                                                  EndDivergedReplay, before.answers.size());
+    mine.replay = replay.get();
+    chooser = std::move(replay);
+  } else {
+    auto seeded = std::make_unique<SeededChooser>(GoesOn(mine) ? run->boot->chooser_state : run->config.seed);
+    mine.seeded = seeded.get();
+    chooser = std::move(seeded);
+  }
+  chooser->GoOnFrom(std::move(before));
   return chooser;
 }
 
-Lab* NewLab(bool setup) {
+// A fault rule has cut the power.
+[[noreturn]] void EndByPowerCut(const Lab& mine, absl::string_view rule, bool reboots) {
+  NoteSeveralThreads(mine);
+  const bool boots = reboots && mine.rank == 1;
+  if (reboots && !boots) {
+    AddWarning(absl::StrCat("the fault rule ", rule, " boots the machine of the client's first process, and this is ",
+                            "another: its power went for good"));
+  }
+  WriteReport();
+  if (!boots) ExitNow(kPowerCutExitStatus);
+  BootRecord record;
+  record.rule = std::string(rule);
+  record.token = EncodeReplayToken(run->identity, mine.chooser->recording());
+  if (mine.seeded != nullptr) record.chooser_state = mine.seeded->state();
+  record.client_ns = mine.start_ns + mine.machine->NowNs();
+  const absl::Status failed = LeaveToNextBoot(*mine.machine, std::move(record));
+  AddFinding(absl::StrCat("the machine cannot boot again after the fault rule ", rule, ": ", failed.message()));
+  EndByFinding();
+}
+
+// Of a process that goes on: what it was before the power went, but for its disks.
+void GoOn(Lab& mine) {
+  mine.machine->AdvanceTo(run->boot->ran_ns);
+  mine.start_ns -= run->boot->ran_ns;
+  for (const std::string& why : run->boot->not_replayable_because) NotReplayable(why);
+}
+
+Lab* NewLab(bool ranked) {
   Lab* mine = new Lab;
   mine->start_ns = ClientNowNs(/*look=*/false);
   mine->real_start_ns = HostMonotonicNs();
-  if (setup) Claim(*mine);
+  // Which process goes on with the machine of the last boot is to be known now.
+  if (ranked || run->boot != nullptr) Claim(*mine);
   mine->chooser = NewChooser(*mine);
   if (!run->config.trace_format.empty()) {
     mine->sink = std::make_unique<TextTraceSink>([mine](absl::string_view text) { WriteTrace(*mine, text); },
@@ -216,11 +261,7 @@ Lab* NewLab(bool setup) {
   options.model_files_too = run->simfs != nullptr;
   options.on_stuck = OnStuck;
   options.on_alarm = OnAlarm;
-  options.on_power_cut = [mine] {
-    NoteSeveralThreads(*mine);
-    WriteReport();
-    ExitNow(kPowerCutExitStatus);
-  };
+  options.on_power_cut = [mine](absl::string_view rule, bool reboots) { EndByPowerCut(*mine, rule, reboots); };
   options.patience_alone = HangPatience(/*alone=*/true);
   options.patience_with_threads = HangPatience(/*alone=*/false);
   options.other_threads = [] { return !SingleThreaded(); };
@@ -228,15 +269,40 @@ Lab* NewLab(bool setup) {
   // The parent's rings are still mapped in a child; its own lie at the next address, the same in every run.
   for (int i = 0; i < forks; ++i) mine->machine->mm().rings.AfterForkInChild();
   mine->kernel = std::make_unique<EmulatedSyscalls>(*mine->machine);
+  if (GoesOn(*mine)) GoOn(*mine);
   if (run->simfs != nullptr) {
-    const absl::Status status = MountSimfs(*mine->machine, *run->simfs);
+    const absl::Status status =
+        GoesOn(*mine) ? MountSimfsOfLastBoot(*mine->machine) : MountSimfs(*mine->machine, *run->simfs, nullptr);
+    if (!status.ok() && GoesOn(*mine)) {
+      AddFinding(
+          absl::StrCat("the machine does not boot after the fault rule ", run->boot->rule, ": ", status.message()));
+      lab.store(mine);
+      EndByFinding();
+    }
     if (!status.ok()) RefuseRun(run->config.run_dir, status.message());
     mine->start_ns -= SimfsSetupNs();
-    mine->machine->StartClient();
+    mine->machine->StartClient(GoesOn(*mine) ? run->boot->ran_ns : 0);
   }
   // What goes wrong goes wrong for the client, not for a file system in the making.
   for (const FaultRule& rule : run->fault_rules) mine->machine->AddFaultRule(rule);
+  if (GoesOn(*mine)) RestoreFaultCounts(*mine->machine, *run->boot);
   return mine;
+}
+
+Lab& EnterLab(bool ranked) {
+  Lab* mine = lab.load(std::memory_order_acquire);
+  if (mine == nullptr || (ranked && mine->rank == 0)) [[unlikely]] {
+    const ScopedMutex lock(lab_mutex);
+    mine = lab.load();
+    if (mine == nullptr) {
+      mine = NewLab(ranked);
+      lab.store(mine, std::memory_order_release);
+      TakeTimerFromHost();
+    }
+    if (ranked && mine->rank == 0) Claim(*mine);
+  }
+  Me().is_client = true;
+  return *mine;
 }
 
 void AddSimfsTo(Lab& mine, RunReport* report) {
@@ -271,34 +337,15 @@ Machine* TheMachine() {
 }
 
 EmulatedSyscalls& Kernel(bool setup) {
-  Lab* mine = lab.load(std::memory_order_acquire);
-  if (mine == nullptr || (setup && mine->rank == 0)) [[unlikely]] {
-    const ScopedMutex lock(lab_mutex);
-    mine = lab.load();
-    if (mine == nullptr) {
-      mine = NewLab(setup);
-      lab.store(mine, std::memory_order_release);
-      TakeTimerFromHost();
-    }
-    if (setup && mine->rank == 0) Claim(*mine);
-  }
-  Me().is_client = true;
+  Lab& mine = EnterLab(/*ranked=*/setup);
   if (setup) {
     StartTick();
     CatchEndingSignals();
   }
-  return *mine->kernel;
+  return *mine.kernel;
 }
 
-Machine& EnterRankedMachine() {
-  (void)Kernel(/*setup=*/false);
-  Lab* const mine = lab.load(std::memory_order_acquire);
-  if (mine->rank == 0) [[unlikely]] {
-    const ScopedMutex lock(lab_mutex);
-    if (mine->rank == 0) Claim(*mine);
-  }
-  return *mine->machine;
-}
+Machine& EnterRankedMachine() { return *EnterLab(/*ranked=*/true).machine; }
 
 bool HasFaultRule(FaultSite site) { return HasFaultRuleAt(run->fault_rules, site); }
 const SimfsSpec* TheSimfsSpec() { return run == nullptr ? nullptr : run->simfs.get(); }

@@ -74,6 +74,11 @@ const RunSetup* ReadRunSetup(const char* variable) {
     if (!rules.ok()) RefuseRun(config.run_dir, absl::StrCat("fault rules: ", rules.status().message()));
     run->fault_rules = *std::move(rules);
   }
+  if (!config.boot_from.empty()) {
+    absl::StatusOr<BootRecord> boot = ReadBootRecord(config.boot_from, /*disks=*/false);
+    if (!boot.ok()) RefuseRun(config.run_dir, boot.status().message());
+    run->boot = std::make_unique<BootRecord>(*std::move(boot));
+  }
   run->identity = RunIdentity{config.profile, config.cpus, RulesForToken(*run)};
   ReadToken(*run);
   return run;

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "kernel_model/sim/fault_rules.h"
 #include "kernel_model/sim/replay_token.h"
+#include "tools/aiolab/boot_record.h"
 #include "tools/aiolab/run_protocol.h"
 #include "tools/aiolab/simfs_spec.h"
 
@@ -20,6 +21,7 @@ struct RunSetup {
   std::string replay_token;  // or empty
   std::vector<FaultRule> fault_rules;
   std::unique_ptr<SimfsSpec> simfs;  // null: no --simfs
+  std::unique_ptr<BootRecord> boot;  // of the boot before this one, without its disks; null: this is the first
 };
 
 // Reads the value of kRunVariable. What it cannot honour ends the process, as RefuseRun does. Never destroyed: clients

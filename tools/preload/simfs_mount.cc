@@ -66,15 +66,18 @@ absl::Status Load(Machine& machine, const SimfsSpec& spec) {
 
 }  // namespace
 
-absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec) {
+absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec, const std::string* saved_disks) {
   const OwnWork own_work(machine);
-  const absl::Status status = machine.MountSimfs(
-      {.path = spec.prefix, .disk = spec.disk, .error_model = spec.error_model, .observer = NewWriteRecording(spec)});
+  const absl::Status status = machine.MountSimfs({.path = spec.prefix,
+                                                  .disk = spec.disk,
+                                                  .error_model = spec.error_model,
+                                                  .saved_disks = saved_disks,
+                                                  .observer = NewWriteRecording(spec)});
   if (!status.ok()) return status;
   machine.fs().umask = HostUmask();
   mounted = machine.fs().mounts.back()->mnt_sb.get();
   SimfsBegins(static_cast<const MixedFiles*>(&machine.files()));
-  absl::Status loaded = spec.from.empty() ? absl::OkStatus() : Load(machine, spec);
+  absl::Status loaded = spec.from.empty() || saved_disks != nullptr ? absl::OkStatus() : Load(machine, spec);
   WriteRecordingBegins(*mounted);
   return loaded;
 }
@@ -96,6 +99,7 @@ void SettleSimfs(Machine& machine) {
 
 SimfsReport ReportOfSimfs(Machine& machine) {
   SimfsReport report;
+  if (mounted == nullptr) return report;  // it could not be mounted
   struct statfs status = {};
   if (mounted->s_op->statfs != nullptr && mounted->s_op->statfs(*mounted, &status) == 0) {
     report.files = status.f_files - status.f_ffree;

@@ -11,9 +11,10 @@
 
 namespace aiolab::preload {
 
-// Makes it, mounts it, and fills it with what spec.from has. From now on OnSimfs() knows its files. Nothing of this is
-// in the trace or among the counts.
-absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec);
+// Makes it, mounts it, and fills it with what spec.from has; or mounts what another process's machine has left,
+// `saved_disks` from Machine::SavedDisks(), if that is not null. From now on OnSimfs() knows its files. Nothing of this
+// is in the trace or among the counts.
+absl::Status MountSimfs(Machine& machine, const SimfsSpec& spec, const std::string* saved_disks);
 
 // Makes spec.to, if there is one, hold what the file system has now.
 absl::Status ExportSimfs(Machine& machine, const SimfsSpec& spec);

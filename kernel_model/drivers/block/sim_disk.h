@@ -72,6 +72,10 @@ class SimDisk : public block_device {
   const SectorStore& bytes() const { return bytes_; }
   // Has the bytes of `contents` from sector `first` on, durably. Requires: nothing was written yet.
   void Load(const SectorStore& contents, sector_t first) { bytes_.CopyFrom(contents, first, bd_nr_sectors); }
+  // What a disk is when its power is off: its bytes and what is wrong with them, for another one of its kind. Restore()
+  // takes that off the front of `*saved`; false if it is not there. Requires: nothing was written yet.
+  void Save(std::string* saved) const;
+  bool Restore(absl::string_view* saved);
   // How many written bytes are not durable.
   uint64_t bytes_at_risk() const { return cache_.bytes_waiting(); }
 

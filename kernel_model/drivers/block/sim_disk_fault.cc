@@ -91,7 +91,8 @@ void SimDisk::NoteFault(const request& rq, const Fault& fault) {
     case FaultKind::kBitrot:
       return RotOneBit(rq);
     case FaultKind::kPowerCut:
-      return kernel_.cut_power(static_cast<uint32_t>(fault.n));
+    case FaultKind::kReboot:
+      return kernel_.cut_power(fault);
     case FaultKind::kNever:
       return;
     default:

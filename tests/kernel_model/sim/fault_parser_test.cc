@@ -87,7 +87,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"complete=nth(1):eio(model=xfs)", 17, "a matter of fsync only"},
         Mistake{"device=nth(1):powercut(tear=500)", 24, "a power of two from 512 to 1m, as in powercut(tear=4k)"},
         Mistake{"submit=nth(1):powercut", 15, "powercut makes no sense at submit"},
-        Mistake{"device=at(step 41):reboot", 20, "no rule boots a machine"},
+        Mistake{"submit=nth(1):reboot", 15, "reboot makes no sense at submit"},
+        Mistake{"device=nth(1):reboot(tear=500)", 22, "a power of two from 512 to 1m, as in reboot(tear=4k)"},
         Mistake{"device[op=read]=nth(1):lost", 24, "lost happens to writes and fsyncs only"},
         Mistake{"device[path=x]=nth(1):eio", 8, "the filter path and open means nothing at device"},
         Mistake{"complete[of=1]=nth(1):eio", 10, "there is no filter 'of'; did you mean op?"},
@@ -176,6 +177,7 @@ TEST(FaultParserTest, WhatTakesItsArguments) {
   EXPECT_EQ(OnlyStep("complete=always:misdirected(512)").what.n, 512);
   EXPECT_EQ(OnlyStep("device=nth(1):powercut(tear=4k)").what.n, 4096);
   EXPECT_EQ(OnlyStep("device=nth(1):powercut").what.n, 0);
+  EXPECT_EQ(OnlyStep("device=nth(1):reboot(tear=4k)").what.n, 4096);
   EXPECT_EQ(OnlyStep("fsync=nth(1):eio(model=ext4-ordered)").what.model, "ext4-ordered");
   EXPECT_TRUE(OnlyStep("complete=nth(1):illegal:duplicate").what.illegal);
   const FaultDelay exponential = OnlyStep("complete=always:delay(exp 2ms)").what.delay;

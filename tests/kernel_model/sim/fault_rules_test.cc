@@ -58,6 +58,36 @@ class FaultRulesTest : public testing::Test {
   absl::string_view task_ = "client/1";
 };
 
+// Method: the same questions, once to one engine and once to two of which the second goes on from the first.
+TEST_F(FaultRulesTest, AnEngineGoesOnFromWhereAnotherWas) {
+  constexpr char kRules[] = "submit=every(5)x3:short(1),submit=nth(2):eagain(x2)->nth(9):eagain,submit=pct(20):eagain";
+  Add(kRules);
+  std::vector<int> whole = Strikes(20);
+  SeededChooser chooser(7);
+  FaultEngine before(chooser);
+  FaultEngine after(chooser);
+  const absl::StatusOr<std::vector<FaultRule>> rules = ParseFaultRules(kRules);
+  for (const FaultRule& rule : *rules) {
+    before.Add(rule);
+    after.Add(rule);
+  }
+  FaultPoint point;
+  point.size = 8;
+  point.others = true;
+  std::vector<int> halves;
+  for (int i = 1; i <= 20; ++i) {
+    if (i == 6) after.GoOnFrom(before.Progress());
+    FaultEngine& engine = i < 6 ? before : after;
+    if (engine.Ask({FaultSite::kSubmit, kAllFaultKinds, point, task_}, {now_ns_, step_})) halves.push_back(i);
+  }
+  EXPECT_GE(whole.size(), 6);
+  EXPECT_EQ(halves, whole);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(after.AllCounts()[i].hits, engine_.AllCounts()[i].hits);
+    EXPECT_EQ(after.AllCounts()[i].occasions, engine_.AllCounts()[i].occasions);
+  }
+}
+
 TEST_F(FaultRulesTest, WithoutARuleNothingIsArmed) {
   EXPECT_FALSE(engine_.armed(FaultSite::kSubmit));
   const int rule = Add("submit=always:eagain");

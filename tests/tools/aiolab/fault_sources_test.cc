@@ -42,7 +42,7 @@ TEST(FaultSourcesTest, TagsAreAMatterOfAllSources) {
 TEST(FaultSourcesTest, WhatTakesADiskOfTheModelIsRefusedOnTheHostsFiles) {
   EXPECT_TRUE(CheckRulesOnHostFiles("").ok());
   EXPECT_TRUE(CheckRulesOnHostFiles("complete=nth(1):eio,any").ok());
-  for (const char* rule : {"device=nth(3):powercut", "fsync=nth(1):eio(model=xfs)"}) {
+  for (const char* rule : {"device=nth(3):powercut", "device=nth(3):reboot", "fsync=nth(1):eio(model=xfs)"}) {
     const std::string error(CheckRulesOnHostFiles(std::string("any,") + rule).message());
     EXPECT_THAT(error, StartsWith(std::string("--fault: ") + rule + ": "));
     EXPECT_THAT(error, HasSubstr("--simfs=PREFIX"));

@@ -46,6 +46,45 @@ TEST(ReportTest, OneProcessIsTold) {
             "aiolab:   replay it with: aiolab run --replay=TOKEN -- fio 'job file'\n");
 }
 
+// The rules of the first process count on from boot to boot, and one token repeats them all.
+TEST(ReportTest, TheBootsOfAMachineAreTold) {
+  RankFiles first = RankWithReport(1);
+  first.report.faults = {{"fsync=nth(3):reboot", 3, 1, 1000, 1000, ""}};
+  first.report.power_cut = true;
+  first.report.token.clear();
+  RankFiles second = RankWithReport(1);
+  second.boot = 2;
+  second.report.faults = {{"fsync=nth(3):reboot", 7, 1, 1000, 1000, ""}};
+  RunOutcome outcome = OutcomeOf({first, second});
+  outcome.reboots = {"fsync=nth(3):reboot"};
+  EXPECT_THAT(TextReport(outcome), AllOf(HasSubstr("fio ended with status 0; "),
+                                         HasSubstr("aiolab:   boot 1 ended by the fault rule fsync=nth(3):reboot\n"),
+                                         HasSubstr("aiolab: boot 1, process 1 (fio), ended by a power cut:\n"),
+                                         HasSubstr("aiolab: boot 2, process 1 (fio):\n"), HasSubstr("replay it with: "),
+                                         Not(HasSubstr("the most"))));
+  ASSERT_EQ(Totals(outcome).faults.size(), 1);
+  EXPECT_EQ(Totals(outcome).faults[0].occasions, 7);
+  EXPECT_EQ(Totals(outcome).faults[0].hits, 1);
+  // A client may end with any status, and this power cut was not its end.
+  outcome.end.status = kPowerCutExitStatus;
+  EXPECT_FALSE(EndedByPowerCut(outcome));
+}
+
+TEST(ReportTest, TheLastBootThatThereIsSaysWhatToDo) {
+  std::vector<RankFiles> ranks;
+  for (int boot = 1; boot <= kBootsMax; ++boot) {
+    ranks.push_back(RankWithReport(1));
+    ranks.back().boot = boot;
+    ranks.back().report.power_cut = true;
+  }
+  RunOutcome outcome = OutcomeOf(std::move(ranks));
+  outcome.reboots.assign(kBootsMax, "fsync=always:reboot");
+  outcome.end.status = kPowerCutExitStatus;
+  EXPECT_TRUE(EndedByPowerCut(outcome));
+  EXPECT_THAT(TextReport(outcome), AllOf(HasSubstr("was ended by a power cut (status 4)"),
+                                         HasSubstr("50 boots are the most"), HasSubstr("as in always x2")));
+}
+
 TEST(ReportTest, ATokenInAFileIsNamedOnce) {
   RankFiles files = RankWithReport(1);
   files.report.token.clear();

@@ -35,6 +35,7 @@ RunConfig FullConfig() {
   config.fault_rules = "complete[path=/a b&c]=nth(1):short(512)->eio";
   config.hang_after_s = 7;
   config.run_dir = "/tmp/aiolab-run.x y";
+  config.boot_from = "/tmp/aiolab-run.x y/boot.2";
   config.record_writes = true;
   return config;
 }

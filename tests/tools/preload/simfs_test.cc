@@ -240,7 +240,8 @@ TEST_F(SimfsTest, APowerCutByARuleEndsTheClient) {
   // The host's files keep what they have.
   const AiolabRun refused = Run({"--fault=complete=nth(3):powercut"}, client);
   EXPECT_EQ(refused.result.status, 2);
-  EXPECT_THAT(refused.result.err, HasSubstr("--fault: complete=nth(3):powercut: powercut and model= are about what a"));
+  EXPECT_THAT(refused.result.err,
+              HasSubstr("--fault: complete=nth(3):powercut: powercut, reboot and model= are about"));
 }
 
 TEST_F(SimfsTest, AFullDiskIsENOSPC) {
