@@ -26,8 +26,8 @@ struct aio_fate : held_back {
   // The request's I/O is not done; it ends with `res` when let_go is called for the first time.
   void (*end_without_io)(aio_kiocb* iocb, long res) = nullptr;
 
-  Fault
-      result;  // its `what` may be gone by the time when it is carried out, and its `rule`, unless that cuts the power
+  // Its `what` may be gone by the time when it is carried out, and its `rule`, unless that cuts the power.
+  Fault result;
   Fault timing;
   std::string rule;  // the text that result.rule is of, if that cuts the power
   std::string tag_to_release;
