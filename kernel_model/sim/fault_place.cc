@@ -46,6 +46,21 @@ bool InstalledFaultRule::TouchesBadSector(const FaultPoint& point) const {
   });
 }
 
+namespace {
+
+// Whether more than the occasion's number decides. It must not depend on how far the rule has come: one that counts in
+// one memory, and is looked at in another, would not know its own number there.
+bool HasToLook(const FaultSlot& slot) {
+  if (slot.step == nullptr || slot.step->filter.has_off) return true;
+  if (!slot.fits) return false;
+  const FaultWhen::Kind when = slot.step->when.kind;
+  const FaultKind what = slot.step->what.kind;
+  return when == FaultWhen::Kind::kAlways || when == FaultWhen::Kind::kAtStep || when == FaultWhen::Kind::kAtTime ||
+         what == FaultKind::kSpike || what == FaultKind::kBadSector;
+}
+
+}  // namespace
+
 bool FaultSlot::IsAbout(const FaultOccasion& occasion) const {
   const FaultPoint& point = occasion.point;
   if ((kinds & occasion.kinds) == 0 || (ops & OpBit(point.op)) == 0) return false;
@@ -79,7 +94,7 @@ void FaultPlace::Remember(Memory& memory, const FaultOccasion& occasion) {
   for (FaultSlot slot : slots_) {
     if (!slot.IsAbout(occasion)) continue;
     slot.fits = slot.Fits(occasion);
-    if (slot.step == nullptr || slot.step->filter.has_off || (slot.fits && slot.rule->Quiet() < kMemories)) {
+    if (HasToLook(slot)) {
       memory.live.push_back(slot);
       memory.live_first = std::min(memory.live_first, slot.off_first);
       memory.live_last = std::max(memory.live_last, slot.off_last);

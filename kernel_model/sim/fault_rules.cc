@@ -277,10 +277,18 @@ FaultRuleCounts FaultEngine::CountsOf(const InstalledFaultRule& rule) {
                             .hits = rule.hits,
                             .first_ns = rule.first_ns,
                             .last_ns = rule.last_ns};
-  const bool struck = rule.rule.steps.empty() ? rule.hits > 0 : rule.fired > 0;
+  const size_t steps = rule.rule.steps.size();
+  const bool struck = steps == 0 ? rule.hits > 0 : rule.step + 1 == steps && rule.fired > 0;
   if (struck) return counts;
-  if (rule.step > 0) {
+  if (rule.step > 0 || rule.fired > 0) {
     counts.unfired_because = absl::StrCat("its step ", rule.step + 1, ", ", rule.current().what.text, ": ");
+  }
+  if (rule.fired > 0) {
+    const uint64_t burst = rule.current().what.burst;
+    const uint64_t times = std::max<uint64_t>(rule.current().when.times_max, 1) * burst;
+    absl::StrAppend(&counts.unfired_because, "it struck ", rule.fired * burst - rule.burst_left, " of ", times,
+                    " times");
+    return counts;
   }
   if (rule.matched > 0) {
     absl::StrAppend(&counts.unfired_because, "its turn did not come in ", rule.matched,

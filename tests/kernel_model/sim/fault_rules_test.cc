@@ -310,6 +310,39 @@ TEST_F(FaultRulesTest, ARulesTurnDoesNotDependOnWhatElseComes) {
 }
 
 // Two rules that are due at once: the first strikes, and the second at the next occasion, so that neither is lost.
+// Method: more kinds of occasions than are remembered, in runs of any length, all of which the rule counts; so its
+// number comes together from all of them.
+TEST_F(FaultRulesTest, ARuleCountsOverAllKindsOfOccasions) {
+  const struct {
+    const char* rule;
+    bool (*due)(int count);
+  } cases[] = {
+      {"complete=every(100):eio", [](int count) { return count % 100 == 0; }},
+      {"complete=nth(777):eio", [](int count) { return count == 777; }},
+      {"complete=every(50):eio(x3)", [](int count) { return count >= 50 && count % 50 < 3; }},
+      {"complete=between(300,310):eio", [](int count) { return count >= 300 && count <= 310; }},
+      {"complete=after(200) x2:eio", [](int count) { return count == 201 || count == 202; }},
+      {"complete=every(90) x2:eio", [](int count) { return count == 90 || count == 180; }},
+      {"complete=nth(60):eio->nth(400):eio", [](int count) { return count == 60 || count == 460; }},
+      {"complete=every(40):bad-sector", [](int count) { return count >= 40; }},  // of all files, on the same sector
+  };
+  SeededChooser mix(3);
+  for (const auto& c : cases) {
+    const int rule = Add(c.rule);
+    int count = 0;
+    while (count < 3000) {
+      FaultPoint point = Request(IOCB_CMD_PWRITE);
+      point.ctx = mix.Choose(Choice::kOrder, 12, "which") + 1;
+      for (uint32_t left = mix.Choose(Choice::kOrder, 120, "how often"); left > 0; --left) {
+        ++count;
+        EXPECT_EQ(static_cast<bool>(Ask(FaultSite::kComplete, point)), c.due(count)) << c.rule << " at " << count;
+      }
+    }
+    EXPECT_EQ(engine_.counts(rule).occasions, count) << c.rule;
+    engine_.Remove(rule);
+  }
+}
+
 TEST_F(FaultRulesTest, ARuleWhoseTurnIsTakenStrikesNext) {
   Add("submit=nth(2):eagain,submit=nth(2):enosys");
   EXPECT_FALSE(Ask(FaultSite::kSubmit));
@@ -389,6 +422,17 @@ TEST_F(FaultRulesTest, AChainThatDidNotComeToItsEndSaysAtWhichStepItWaits) {
   EXPECT_EQ(engine_.counts(chain).unfired_because, "its step 2, enospc: nothing that fits it was there");
   EXPECT_TRUE(Ask(FaultSite::kComplete, Request(IOCB_CMD_PWRITE)));
   EXPECT_EQ(engine_.counts(chain).unfired_because, "");
+}
+
+TEST_F(FaultRulesTest, AChainThatWaitsForTheRestOfItsFirstStepSaysSo) {
+  const int times = Add("submit=always x3:eagain->short(1)");
+  const int burst = Add("cancel=nth(1):einval(x5)->enosys");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(Ask(FaultSite::kSubmit));
+    EXPECT_TRUE(Ask(FaultSite::kCancel));
+  }
+  EXPECT_EQ(engine_.counts(times).unfired_because, "its step 1, eagain: it struck 2 of 3 times");
+  EXPECT_EQ(engine_.counts(burst).unfired_because, "its step 1, einval(x5): it struck 2 of 5 times");
 }
 
 TEST_F(FaultRulesTest, AGlobFitsAllOfTheText) {
