@@ -100,7 +100,10 @@ struct FaultSlot {
 // that, as a rule may be in all of them.
 class FaultPlace {
  public:
-  void Add(const FaultSlot& slot) { slots_.push_back(slot); }
+  void Add(const FaultSlot& slot) {
+    slots_.push_back(slot);
+    ops_ |= slot.ops;
+  }
   std::vector<FaultSlot>& slots() { return slots_; }
 
   // Notes an occasion that is like one before, and returns the rules that have to be looked at. Null: all have to be,
@@ -113,6 +116,7 @@ class FaultPlace {
   }
   // The same if no rule has to be looked at. False: nothing is noted.
   bool NotePassing(const FaultOccasion& occasion) {
+    if ((ops_ & FaultSlot::OpBit(occasion.point.op)) == 0) return true;
     Memory* const memory = FindWithCredit(occasion);
     if (memory == nullptr) return false;
     const FaultPoint& point = occasion.point;
@@ -171,6 +175,7 @@ class FaultPlace {
   void Remember(Memory& memory, const FaultOccasion& occasion);
 
   std::vector<FaultSlot> slots_;
+  uint32_t ops_ = 0;  // of all slots
   std::array<Memory, kMemories> memories_;
   size_t latest_ = 0;
   size_t next_memory_ = 0;
