@@ -144,6 +144,18 @@ TEST_F(RebootTest, TheWholeClientGoesWithThePower) {
   EXPECT_EQ(run.report["boots"], 2);
 }
 
+// It has left the shell's family and session, and holds a lock that its successor in the next boot wants at once.
+TEST_F(RebootTest, AnOrphanGoesWithThePowerAndHoldsNothingAnyMore) {
+  const std::string script =
+      absl::StrCat("rm -f pid; exec 9> lock; flock -n 9 || echo locked; ",
+                   "(setsid sh -c 'echo $$ > pid; exec sleep 41.7' &); exec 9>&-; until [ -s pid ]; do :; done; ",
+                   absl::StrJoin(Log(), " "), "; kill $(cat pid)");
+  const AiolabRun run = Run({"--fault=complete=nth(8):reboot"}, {"sh", "-c", script});
+  EXPECT_EQ(run.result.out, "found 0\nfound 7\ndone\n") << run.result.err;
+  EXPECT_EQ(run.result.status, 0);
+  EXPECT_EQ(run.report["boots"], 2);
+}
+
 // A machine beside the first one, a forked child's, has nobody to boot it.
 TEST_F(RebootTest, AnotherProcessIsEndedAsByAPowerCut) {
   const AiolabRun run =
