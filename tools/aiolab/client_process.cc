@@ -26,6 +26,9 @@ void ForwardSignal(int signal) {
   errno = saved_errno;
 }
 
+// Of a signal that the terminal has sent to the child as well.
+void NoteSignal(int signal) { forwarded_signal = signal; }
+
 constexpr int kFromTerminal[] = {SIGINT, SIGQUIT};
 constexpr int kForwarded[] = {SIGTERM, SIGHUP};
 
@@ -45,7 +48,7 @@ class SignalGuard {
   explicit SignalGuard(bool own_group) {
     const sigset_t guarded = GuardedSet();
     sigprocmask(SIG_BLOCK, &guarded, &mask_before_);
-    for (const int signal : kFromTerminal) Replace(signal, own_group ? ForwardSignal : SIG_IGN);
+    for (const int signal : kFromTerminal) Replace(signal, own_group ? ForwardSignal : NoteSignal);
     for (const int signal : kForwarded) Replace(signal, ForwardSignal);
   }
   ~SignalGuard() { Restore(); }
@@ -151,6 +154,9 @@ ProgramEnd WaitForEnd(pid_t child, const ProgramSetup& setup) {
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
   if (setup.own_group) kill(-child, SIGKILL);
+  // What comes from here on is for this process.
+  const sigset_t guarded = GuardedSet();
+  sigprocmask(SIG_BLOCK, &guarded, nullptr);
   forward_to_pid = 0;
   end.passed_on = static_cast<int>(forwarded_signal);
   int status = 0;

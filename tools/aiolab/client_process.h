@@ -17,7 +17,7 @@ namespace aiolab {
 struct ProgramEnd {
   int status = 0;          // its exit status, if `signal` is 0
   int signal = 0;          // what killed it, or 0
-  int passed_on = 0;       // the last signal that was passed on to it, or 0
+  int passed_on = 0;       // the last signal that was passed on to it or came to both from the terminal, or 0
   bool timed_out = false;  // it was killed because its time was up
   // Of its processes, those that are still there some seconds after they were killed with the power.
   std::vector<pid_t> left = {};
@@ -48,7 +48,7 @@ struct ProgramSetup {
 
 // Runs the file at `path` with `argv` (argv[0] included) in
 // this process's group and on its terminal, unless setup.own_group. Meanwhile SIGINT and SIGQUIT, which a terminal
-// sends to the program too, are ignored here, and SIGTERM and SIGHUP are passed on to it.
+// sends to the program too, are only noted here, and SIGTERM and SIGHUP are passed on to it.
 //
 // Not thread-safe, nor to be called while another child is waited for. UNKNOWN if it cannot be started.
 absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,

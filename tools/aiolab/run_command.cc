@@ -217,6 +217,11 @@ absl::StatusOr<bool> RunOneBoot(const PreparedRun& run, const RunConfig& config,
     outcome.ranks.push_back(std::move(rank));
   }
   if (!next.ok()) return false;
+  // Who was told to end, but not in time, has gone with the power.
+  if (end->passed_on != 0) {
+    outcome.end = {.signal = end->passed_on};
+    return false;
+  }
   outcome.end = {.status = kPowerCutExitStatus};
   outcome.reboots.push_back(next->rule);
   return outcome.reboots.size() < kBootsMax;

@@ -1,5 +1,6 @@
 // aiolab run --simfs with the fault `reboot`: the power goes, and the command is started again on a machine that boots
 // from what the disk has kept. The client here is a log that knows what it has acknowledged: reboots_log.
+#include <signal.h>
 #include <unistd.h>
 
 #include <string>
@@ -154,6 +155,20 @@ TEST_F(RebootTest, AnOrphanGoesWithThePowerAndHoldsNothingAnyMore) {
   EXPECT_EQ(run.result.out, "found 0\nfound 7\ndone\n") << run.result.err;
   EXPECT_EQ(run.result.status, 0);
   EXPECT_EQ(run.report["boots"], 2);
+}
+
+// The runner gets the signal, as from a service manager or a terminal; the power goes before the client has obeyed.
+TEST_F(RebootTest, AClientThatWasToldToEndIsNotStartedAgain) {
+  for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGQUIT}) {
+    const std::string script =
+        absl::StrCat("trap '' ", signal, "; kill -", signal, " $PPID; ", absl::StrJoin(Log(), " "));
+    const AiolabRun run = Run({"--fault=fsync=always:reboot"}, {"sh", "-c", script});
+    EXPECT_EQ(run.result.status, 128 + signal) << run.result.err;
+    EXPECT_EQ(run.report["client_signal"], signal);
+    EXPECT_EQ(run.report["boots"], 1) << signal;
+    EXPECT_EQ(run.report["ended_by_power_cut"], false) << signal;
+    EXPECT_EQ(run.report["processes"].size(), 1) << signal;
+  }
 }
 
 // A machine beside the first one, a forked child's, has nobody to boot it.
