@@ -192,6 +192,8 @@ TEST_F(RebootTest, AFileSystemThatCannotBeMountedIsAFinding) {
     EXPECT_THAT(
         run.report["processes"].back()["findings"].dump(),
         HasSubstr("the machine does not boot after the fault rule device=every(31):reboot: cannot mount simfs on"));
+    ASSERT_EQ(run.report["totals"]["faults"].size(), 1);
+    EXPECT_EQ(run.report["totals"]["faults"][0]["hits"], run.report["reboots"].size());
   }
   EXPECT_TRUE(found);
 }
