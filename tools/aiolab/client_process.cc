@@ -123,22 +123,27 @@ bool PowerIsOff(const ProgramSetup& setup) { return setup.power_is_off != nullpt
 // "NAME=value", by which every process of the program is known.
 std::string Mark(const ProgramSetup& setup) { return absl::StrCat(setup.mark, "=", setup.environment.at(setup.mark)); }
 
-// Returns when `child` has ended, its machine has no power, or the system has no such fd. False if its time is up.
+// It is not waited for yet: its pid stays.
+bool HasEnded(pid_t child) {
+  siginfo_t info = {};
+  if (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return errno != EINTR;
+  return info.si_pid == child;
+}
+
+// Returns when `child` has ended or its machine has no power. False if its time is up.
 bool LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
-  const int interval_ms = setup.power_is_off == nullptr ? 500 : 20;
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-  if (fd < 0) return true;
+  // Where there is no such fd, poll() only sleeps.
+  const int interval_ms = setup.power_is_off == nullptr && fd >= 0 ? 500 : 20;
   pollfd end = {fd, POLLIN, 0};
   int64_t waited_ms = 0;
   bool in_time = true;
-  for (int ready = 0; in_time && (ready == 0 || (ready < 0 && errno == EINTR));) {
+  while (in_time && !HasEnded(child) && !PowerIsOff(setup)) {
     if (setup.look != nullptr) setup.look();
-    if (PowerIsOff(setup)) break;
-    ready = poll(&end, 1, interval_ms);
-    if (ready == 0) waited_ms += interval_ms;
+    if (poll(&end, 1, interval_ms) == 0) waited_ms += interval_ms;
     in_time = setup.seconds_max == 0 || waited_ms < int64_t{setup.seconds_max} * 1000;
   }
-  close(fd);
+  if (fd >= 0) close(fd);
   if (setup.look != nullptr) setup.look();
   return in_time;
 }
