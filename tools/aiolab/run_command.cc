@@ -204,6 +204,7 @@ absl::StatusOr<bool> RunOneBoot(const PreparedRun& run, const RunConfig& config,
   }
   const absl::StatusOr<ProgramEnd> end = RunToItsEnd(path, argv, setup);
   if (!end.ok()) return end.status();
+  if (!config.boot_from.empty()) RemoveSavedDisks(config.boot_from);
   for (const pid_t pid : end->left) {
     fprintf(stderr, "aiolab: process %d of the client was killed with the power, but has not ended yet\n", pid);
   }

@@ -198,6 +198,15 @@ TEST_F(RebootTest, AFileSystemThatCannotBeMountedIsAFinding) {
   EXPECT_TRUE(found);
 }
 
+// They may be large.
+TEST_F(RebootTest, OnlyTheDisksOfTheLastBootAreKept) {
+  const AiolabRun run =
+      Run({"--fault=fsync=every(6)x2:reboot"},
+          {"sh", "-c", absl::StrCat("find . -name disks | wc -l; ", absl::StrJoin(Log(), " "), " > said")});
+  EXPECT_EQ(run.result.out, "0\n1\n1\n") << run.result.err;
+  EXPECT_EQ(run.report["boots"], 3);
+}
+
 TEST_F(RebootTest, ARuleThatRebootsForEverEnds) {
   const AiolabRun run = Run({"--fault=fsync=always:reboot"}, Log());
   EXPECT_EQ(run.result.status, 4) << run.result.err;
