@@ -145,6 +145,14 @@ TEST_F(RebootTest, TheWholeClientGoesWithThePower) {
   EXPECT_EQ(run.report["boots"], 2);
 }
 
+// WUNTRACED, as a shell with job control waits.
+TEST_F(RebootTest, AParentThatWaitsForStopsSeesNone) {
+  std::vector<std::string> client = {"perl", "-e", "fork or exec @ARGV; waitpid(-1, 2); print \"next $?\\n\""};
+  for (const std::string& word : Log()) client.push_back(word);
+  const AiolabRun run = Run({"--fault=complete=nth(8):reboot"}, client);
+  EXPECT_EQ(run.result.out, "found 0\nfound 7\ndone\nnext 0\n") << run.result.err;
+}
+
 // It has left the shell's family and session, and holds a lock that its successor in the next boot wants at once.
 TEST_F(RebootTest, AnOrphanGoesWithThePowerAndHoldsNothingAnyMore) {
   const std::string script =
