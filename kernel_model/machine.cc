@@ -380,6 +380,7 @@ void Machine::AfterForkInChild() {
   tasks_.clear();
   threads_seen_ = 0;
   entries_now_ = 0;
+  booting_ = false;  // another thread was
   cached_machine_id = 0;
   current_task = entered_task = nullptr;
 }

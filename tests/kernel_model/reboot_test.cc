@@ -175,7 +175,7 @@ TEST_F(RebootTest, ARuleForTheThirdFsyncStrikesOnce) {
 TEST_F(RebootTest, AThreadThatSleepsInACallGoesOnInTheNextBoot) {
   Boot(/*seed=*/1);
   ScopedFault f(*machine_, "fsync=every(2)x20:reboot");
-  std::atomic<bool> done = false;
+  std::atomic<bool> done = false, gone = false;
   std::vector<long> wrong;  // of the sleeper
   std::thread sleeper([&] {
     while (!done) {
@@ -187,6 +187,7 @@ TEST_F(RebootTest, AThreadThatSleepsInACallGoesOnInTheNextBoot) {
       const long reaped = kernel_->io_getevents(ctx, 1, 1, &event, nullptr);
       if (reaped != -EIO && reaped != -EINVAL) wrong.push_back(reaped);  // the power may have gone between the two
     }
+    gone = true;
   });
   for (int failed = 0; failed < 20;) {
     const int fd = Open(kLog);
@@ -196,7 +197,11 @@ TEST_F(RebootTest, AThreadThatSleepsInACallGoesOnInTheNextBoot) {
     failed += synced == -EIO;
   }
   done = true;
-  machine_->PowerCut();
+  // It may have been about to call once more.
+  while (!gone) {
+    machine_->PowerCut();
+    std::this_thread::yield();
+  }
   sleeper.join();
   EXPECT_THAT(wrong, IsEmpty());
   EXPECT_EQ(f.hits(), 20);

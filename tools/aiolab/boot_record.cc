@@ -1,5 +1,6 @@
 #include "tools/aiolab/boot_record.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,6 +52,11 @@ absl::StatusOr<BootRecord> ReadBootRecord(const std::string& run_dir, bool disks
   if (!saved.ok()) return saved.status();
   record.saved_disks = *std::move(saved);
   return record;
+}
+
+void RemoveSavedDisks(const std::string& run_dir) {
+  std::error_code ignored;
+  std::filesystem::remove(DisksPath(run_dir), ignored);
 }
 
 }  // namespace aiolab

@@ -33,6 +33,9 @@ absl::Status WriteBootRecord(const std::string& run_dir, const BootRecord& recor
 // NOT_FOUND if the power never went. Without `disks` saved_disks stays empty.
 absl::StatusOr<BootRecord> ReadBootRecord(const std::string& run_dir, bool disks);
 
+// Removes the disks, which may be large, and nobody boots from any more.
+void RemoveSavedDisks(const std::string& run_dir);
+
 }  // namespace aiolab
 
 #endif  // TOOLS_AIOLAB_BOOT_RECORD_H_

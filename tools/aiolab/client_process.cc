@@ -8,11 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
-
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "tools/aiolab/client_family.h"
 #include "tools/aiolab/files.h"
 
 namespace aiolab {
@@ -28,6 +25,9 @@ void ForwardSignal(int signal) {
   if (forward_to_pid != 0 && kill(static_cast<pid_t>(forward_to_pid), signal) == 0) forwarded_signal = signal;
   errno = saved_errno;
 }
+
+// Of a signal that the terminal has sent to the child as well.
+void NoteSignal(int signal) { forwarded_signal = signal; }
 
 constexpr int kFromTerminal[] = {SIGINT, SIGQUIT};
 constexpr int kForwarded[] = {SIGTERM, SIGHUP};
@@ -48,7 +48,7 @@ class SignalGuard {
   explicit SignalGuard(bool own_group) {
     const sigset_t guarded = GuardedSet();
     sigprocmask(SIG_BLOCK, &guarded, &mask_before_);
-    for (const int signal : kFromTerminal) Replace(signal, own_group ? ForwardSignal : SIG_IGN);
+    for (const int signal : kFromTerminal) Replace(signal, own_group ? ForwardSignal : NoteSignal);
     for (const int signal : kForwarded) Replace(signal, ForwardSignal);
   }
   ~SignalGuard() { Restore(); }
@@ -118,44 +118,32 @@ bool StandAlone() {
   return null >= 0 && dup2(null, STDIN_FILENO) >= 0;
 }
 
-// `ancestor` and all that it and its children have started, parents before their children: none sees the others go.
-void KillFamily(pid_t ancestor) {
-  std::multimap<pid_t, pid_t> children;
-  std::error_code ignored;
-  for (const std::filesystem::directory_entry& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-    pid_t pid;
-    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
-    const std::string stat = ReadFile(entry.path().string() + "/stat").value_or("");
-    // "pid (command) state parent ..."; the command may be anything.
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(absl::string_view(stat).substr(stat.rfind(')') + 1), ' ');
-    pid_t parent;
-    if (words.size() > 2 && absl::SimpleAtoi(words[2], &parent)) children.emplace(parent, pid);
-  }
-  std::vector<pid_t> family = {ancestor};
-  for (size_t i = 0; i < family.size(); ++i) {
-    const auto [begin, end] = children.equal_range(family[i]);
-    for (auto child = begin; child != end; ++child) family.push_back(child->second);
-  }
-  for (const pid_t member : family) kill(member, SIGKILL);
+bool PowerIsOff(const ProgramSetup& setup) { return setup.power_is_off != nullptr && setup.power_is_off(); }
+
+// "NAME=value", by which every process of the program is known.
+std::string Mark(const ProgramSetup& setup) { return absl::StrCat(setup.mark, "=", setup.environment.at(setup.mark)); }
+
+// It is not waited for yet: its pid stays.
+bool HasEnded(pid_t child) {
+  siginfo_t info = {};
+  if (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return errno != EINTR;
+  return info.si_pid == child;
 }
 
-// Returns when `child` has ended, or at once if the system has no such fd. False if its time is up.
+// Returns when `child` has ended or its machine has no power. False if its time is up.
 bool LookUntilTheEnd(pid_t child, const ProgramSetup& setup) {
-  const int interval_ms = setup.power_is_off == nullptr ? 500 : 20;
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-  if (fd < 0) return true;
+  // Where there is no such fd, poll() only sleeps.
+  const int interval_ms = setup.power_is_off == nullptr && fd >= 0 ? 500 : 20;
   pollfd end = {fd, POLLIN, 0};
   int64_t waited_ms = 0;
   bool in_time = true;
-  for (int ready = 0; in_time && (ready == 0 || (ready < 0 && errno == EINTR));) {
+  while (in_time && !HasEnded(child) && !PowerIsOff(setup)) {
     if (setup.look != nullptr) setup.look();
-    if (setup.power_is_off != nullptr && setup.power_is_off()) KillFamily(child);
-    ready = poll(&end, 1, interval_ms);
-    if (ready == 0) waited_ms += interval_ms;
+    if (poll(&end, 1, interval_ms) == 0) waited_ms += interval_ms;
     in_time = setup.seconds_max == 0 || waited_ms < int64_t{setup.seconds_max} * 1000;
   }
-  close(fd);
+  if (fd >= 0) close(fd);
   if (setup.look != nullptr) setup.look();
   return in_time;
 }
@@ -166,10 +154,14 @@ ProgramEnd WaitForEnd(pid_t child, const ProgramSetup& setup) {
     end.timed_out = !LookUntilTheEnd(child, setup);
   }
   if (end.timed_out) kill(static_cast<pid_t>(forward_to_pid), SIGKILL);
+  if (PowerIsOff(setup)) end.left = KillFamily(child, Mark(setup));
   siginfo_t info = {};
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
   if (setup.own_group) kill(-child, SIGKILL);
+  // What comes from here on is for this process.
+  const sigset_t guarded = GuardedSet();
+  sigprocmask(SIG_BLOCK, &guarded, nullptr);
   forward_to_pid = 0;
   end.passed_on = static_cast<int>(forwarded_signal);
   int status = 0;

@@ -2,6 +2,8 @@
 #ifndef TOOLS_AIOLAB_CLIENT_PROCESS_H_
 #define TOOLS_AIOLAB_CLIENT_PROCESS_H_
 
+#include <sys/types.h>
+
 #include <functional>
 #include <map>
 #include <string>
@@ -15,8 +17,10 @@ namespace aiolab {
 struct ProgramEnd {
   int status = 0;          // its exit status, if `signal` is 0
   int signal = 0;          // what killed it, or 0
-  int passed_on = 0;       // the last signal that was passed on to it, or 0
+  int passed_on = 0;       // the last signal that was passed on to it or came to both from the terminal, or 0
   bool timed_out = false;  // it was killed because its time was up
+  // Of its processes, those that are still there some seconds after they were killed with the power.
+  std::vector<pid_t> left = {};
 
   // What a shell would report: the status, or 128 + signal.
   int ShellStatus() const { return signal != 0 ? 128 + signal : status; }
@@ -35,14 +39,16 @@ struct ProgramSetup {
   // to the whole group, of which nobody is left when its first process has ended.
   bool own_group = false;
   int seconds_max = 0;  // after that it is killed; 0: never
-  // Asked fifty times a second meanwhile. True: the power of the program's machine has gone, and the program is killed
-  // and everything that it has started. Null: that never happens.
+  // Asked fifty times a second meanwhile, and at the end. True: the power of the program's machine has gone, and the
+  // program is killed and everything that it has started, as KillFamily() has it (client_family.h): `mark` names the
+  // variable in `environment` that tells this program from others. Null: that never happens.
   std::function<bool()> power_is_off = nullptr;
+  std::string mark = {};
 };
 
 // Runs the file at `path` with `argv` (argv[0] included) in
 // this process's group and on its terminal, unless setup.own_group. Meanwhile SIGINT and SIGQUIT, which a terminal
-// sends to the program too, are ignored here, and SIGTERM and SIGHUP are passed on to it.
+// sends to the program too, are only noted here, and SIGTERM and SIGHUP are passed on to it.
 //
 // Not thread-safe, nor to be called while another child is waited for. UNKNOWN if it cannot be started.
 absl::StatusOr<ProgramEnd> RunToItsEnd(const std::string& path, const std::vector<std::string>& argv,

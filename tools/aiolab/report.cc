@@ -34,10 +34,10 @@ int Boots(const RunOutcome& outcome) {
   return std::min(boots, kBootsMax);
 }
 
-// The first processes of all boots count on: what the last one says holds for them all.
+// The first processes of all boots count on: what the last one says holds for them all, if it came to its rules.
 bool IsCountedLater(const RunOutcome& outcome, const RankFiles& files) {
   return files.rank == 1 && std::any_of(outcome.ranks.begin(), outcome.ranks.end(), [&files](const RankFiles& other) {
-           return other.rank == 1 && other.boot > files.boot && HasReport(other);
+           return other.rank == 1 && other.boot > files.boot && HasReport(other) && !other.report.faults.empty();
          });
 }
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -201,21 +200,29 @@ absl::StatusOr<bool> RunOneBoot(const PreparedRun& run, const RunConfig& config,
   };
   if (!RuleThatReboots(config.fault_rules).empty()) {
     setup.power_is_off = [&config] { return ReadBootRecord(config.run_dir, /*disks=*/false).ok(); };
+    setup.mark = kRunVariable;
   }
   const absl::StatusOr<ProgramEnd> end = RunToItsEnd(path, argv, setup);
   if (!end.ok()) return end.status();
+  if (!config.boot_from.empty()) RemoveSavedDisks(config.boot_from);
+  for (const pid_t pid : end->left) {
+    fprintf(stderr, "aiolab: process %d of the client was killed with the power, but has not ended yet\n", pid);
+  }
   outcome.end = *end;
   outcome.refusal = ReadRefusal(config.run_dir);
   const absl::StatusOr<BootRecord> next = ReadBootRecord(config.run_dir, /*disks=*/false);
   std::vector<RankFiles> ranks = ReadRankFiles(config.run_dir);
   RecoverTraces(config, ranks);
   for (RankFiles& rank : ranks) {
-    // Who made itself independent of the client's program.
-    if (next.ok() && rank.runs) kill(rank.pid, SIGKILL);
     rank.boot = static_cast<int>(outcome.reboots.size()) + 1;
     outcome.ranks.push_back(std::move(rank));
   }
   if (!next.ok()) return false;
+  // Who was told to end, but not in time, has gone with the power.
+  if (end->passed_on != 0) {
+    outcome.end = {.signal = end->passed_on};
+    return false;
+  }
   outcome.end = {.status = kPowerCutExitStatus};
   outcome.reboots.push_back(next->rule);
   return outcome.reboots.size() < kBootsMax;

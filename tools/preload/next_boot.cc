@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <cstdint>
+
 #include "tools/preload/notes.h"
 #include "tools/preload/process.h"
 #include "tools/preload/simfs_mount.h"
@@ -16,8 +18,18 @@ absl::Status LeaveToNextBoot(Machine& machine, BootRecord record) {
   record.not_replayable_because = NotesSoFar().not_replayable;
   record.saved_disks = machine.SavedDisks(TheSimfsSpec()->prefix);
   if (absl::Status written = WriteBootRecord(Config().run_dir, record); !written.ok()) return written;
-  // All of its threads stop, and those that wait for it see nothing until they go themselves.
-  for (;;) RawSyscall(__NR_kill, RawSyscall(__NR_getpid), SIGSTOP);
+  // It goes no further, and those that wait for it see nothing until they go themselves. Other threads have to be
+  // stopped for that, which a parent with job control does see.
+  const bool alone = SingleThreaded();
+  const uint64_t all_signals = ~uint64_t{0};
+  if (alone) RawSyscall(__NR_rt_sigprocmask, SIG_BLOCK, &all_signals, nullptr, sizeof(all_signals));
+  for (;;) {
+    if (alone) {
+      RawSyscall(__NR_pause);
+    } else {
+      RawSyscall(__NR_kill, RawSyscall(__NR_getpid), SIGSTOP);
+    }
+  }
 }
 
 absl::Status MountSimfsOfLastBoot(Machine& machine) {

@@ -1,5 +1,6 @@
 // aiolab run --simfs with the fault `reboot`: the power goes, and the command is started again on a machine that boots
 // from what the disk has kept. The client here is a log that knows what it has acknowledged: reboots_log.
+#include <signal.h>
 #include <unistd.h>
 
 #include <string>
@@ -144,6 +145,40 @@ TEST_F(RebootTest, TheWholeClientGoesWithThePower) {
   EXPECT_EQ(run.report["boots"], 2);
 }
 
+// WUNTRACED, as a shell with job control waits.
+TEST_F(RebootTest, AParentThatWaitsForStopsSeesNone) {
+  std::vector<std::string> client = {"perl", "-e", "fork or exec @ARGV; waitpid(-1, 2); print \"next $?\\n\""};
+  for (const std::string& word : Log()) client.push_back(word);
+  const AiolabRun run = Run({"--fault=complete=nth(8):reboot"}, client);
+  EXPECT_EQ(run.result.out, "found 0\nfound 7\ndone\nnext 0\n") << run.result.err;
+}
+
+// It has left the shell's family and session, and holds a lock that its successor in the next boot wants at once.
+TEST_F(RebootTest, AnOrphanGoesWithThePowerAndHoldsNothingAnyMore) {
+  const std::string script =
+      absl::StrCat("rm -f pid; exec 9> lock; flock -n 9 || echo locked; ",
+                   "(setsid sh -c 'echo $$ > pid; exec sleep 41.7' &); exec 9>&-; until [ -s pid ]; do :; done; ",
+                   absl::StrJoin(Log(), " "), "; kill $(cat pid)");
+  const AiolabRun run = Run({"--fault=complete=nth(8):reboot"}, {"sh", "-c", script});
+  EXPECT_EQ(run.result.out, "found 0\nfound 7\ndone\n") << run.result.err;
+  EXPECT_EQ(run.result.status, 0);
+  EXPECT_EQ(run.report["boots"], 2);
+}
+
+// The runner gets the signal, as from a service manager or a terminal; the power goes before the client has obeyed.
+TEST_F(RebootTest, AClientThatWasToldToEndIsNotStartedAgain) {
+  for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGQUIT}) {
+    const std::string script =
+        absl::StrCat("trap '' ", signal, "; kill -", signal, " $PPID; ", absl::StrJoin(Log(), " "));
+    const AiolabRun run = Run({"--fault=fsync=always:reboot"}, {"sh", "-c", script});
+    EXPECT_EQ(run.result.status, 128 + signal) << run.result.err;
+    EXPECT_EQ(run.report["client_signal"], signal);
+    EXPECT_EQ(run.report["boots"], 1) << signal;
+    EXPECT_EQ(run.report["ended_by_power_cut"], false) << signal;
+    EXPECT_EQ(run.report["processes"].size(), 1) << signal;
+  }
+}
+
 // A machine beside the first one, a forked child's, has nobody to boot it.
 TEST_F(RebootTest, AnotherProcessIsEndedAsByAPowerCut) {
   const AiolabRun run =
@@ -165,8 +200,19 @@ TEST_F(RebootTest, AFileSystemThatCannotBeMountedIsAFinding) {
     EXPECT_THAT(
         run.report["processes"].back()["findings"].dump(),
         HasSubstr("the machine does not boot after the fault rule device=every(31):reboot: cannot mount simfs on"));
+    ASSERT_EQ(run.report["totals"]["faults"].size(), 1);
+    EXPECT_EQ(run.report["totals"]["faults"][0]["hits"], run.report["reboots"].size());
   }
   EXPECT_TRUE(found);
+}
+
+// They may be large.
+TEST_F(RebootTest, OnlyTheDisksOfTheLastBootAreKept) {
+  const AiolabRun run =
+      Run({"--fault=fsync=every(6)x2:reboot"},
+          {"sh", "-c", absl::StrCat("find . -name disks | wc -l; ", absl::StrJoin(Log(), " "), " > said")});
+  EXPECT_EQ(run.result.out, "0\n1\n1\n") << run.result.err;
+  EXPECT_EQ(run.report["boots"], 3);
 }
 
 TEST_F(RebootTest, ARuleThatRebootsForEverEnds) {
