@@ -201,6 +201,18 @@ TEST_F(CrashCommandTest, AChildThatDoesTheWorkIsLookedAt) {
   EXPECT_THAT(lost.err, HasSubstr("no fsync or fdatasync of /aiolab-test-data/log after they were written"));
 }
 
+TEST_F(CrashCommandTest, AChildThatOnlyReadsIsNoWriter) {
+  const ProgramResult durable = CrashClient({kCheck, "--images=8"}, "lists");
+  EXPECT_EQ(durable.status, 0) << durable.err;
+  EXPECT_THAT(durable.err, AllOf(HasSubstr("no power cut that breaks it"), Not(HasSubstr("WARNING"))));
+  // What its parent could lose is not the child's doing either.
+  const std::string script = absl::StrCat("echo a >", kPrefix, "/x; echo 1; (echo ", kPrefix, "/*); echo 2");
+  const ProgramResult undurable = Crash({kSimfs, "--check=: {dir}", "--images=8", "--", "sh", "-c", script});
+  EXPECT_EQ(undurable.status, 0) << undurable.err;
+  EXPECT_EQ(undurable.out, absl::StrCat("1\n", kPrefix, "/dev0 ", kPrefix, "/x\n2\n"));
+  EXPECT_THAT(undurable.err, Not(HasSubstr("WARNING")));
+}
+
 TEST_F(CrashCommandTest, TheDeviceNodeIsLookedAtToo) {
   const ProgramResult synced = CrashClient({kDeviceCheck, "--images=24", "--export-log=writes"}, "sync", "dev0");
   EXPECT_EQ(synced.status, 0) << synced.err;
