@@ -33,6 +33,8 @@ constexpr int64_t kSyscallNs = 200;
 constexpr int64_t kLookAtClockNs = 50;
 
 constexpr int64_t kSettleNs = 1'000'000'000;
+// Of the host's time: on a busy machine a child may take seconds to end.
+constexpr int64_t kPatienceNs = 5'000'000'000;
 
 // A client that looks at the clock and does nothing else waits for a time to come. After so many looks in a row each
 // costs twice as much, so that a second of virtual time takes it some ten thousand looks and not twenty million.
@@ -290,7 +292,7 @@ Machine::WaitResult Machine::RunUntil(absl::FunctionRef<bool()> ready, int64_t d
 long Machine::WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns, bool patient) {
   long ret = 0;
   const auto ready = [&] { return (ret = call(0)) != 0; };
-  const int64_t impatient_ns = patient ? HostMonotonicNs() + kSettleNs : 0;
+  const int64_t impatient_ns = patient ? HostMonotonicNs() + kPatienceNs : 0;
   for (;;) {
     patient = patient && HostMonotonicNs() < impatient_ns;
     const std::atomic<bool>* sigpending = nullptr;

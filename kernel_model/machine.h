@@ -171,9 +171,9 @@ class Machine {
   // there until it does. `call(timeout_ns)` makes the call of the host that the client waits in: 0 is a look, negative
   // means no limit. It returns 0 if the time ran out, otherwise what the client is to get. Virtual time follows the
   // sleep; with other threads of the client about, which may give the model work and then sleep where nobody sees it,
-  // the thread looks up from the sleep every now and then. `patient`: the host gets a second of its own time before
-  // anything happens that is more than a second of the model's ahead. What the host does in a moment is no reason for
-  // the model to write everything back.
+  // the thread looks up from the sleep every now and then. `patient`: the host gets some seconds of its own time
+  // before anything happens that is more than a second of the model's ahead. What the host does in a moment is no
+  // reason for the model to write everything back.
   //
   // Returns what `call` did, 0 if the deadline has passed, or -EINTR after InterruptCurrent().
   long WaitForHost(absl::FunctionRef<long(int64_t timeout_ns)> call, int64_t deadline_ns, bool patient = false);

@@ -213,7 +213,7 @@ int fault_page(kiocb* iocb, size_t bytes, bool read) {
   if (std::exchange(iocb->ki_progress.fault_asked_at, iocb->ki_pos) == iocb->ki_pos) return 0;
   const auto in_page = static_cast<size_t>(iocb->ki_pos) % kPageSize;
   FaultPoint point = fault_point(*iocb, std::min(bytes, kPageSize - in_page));
-  point.waits = read;
+  point.reads = read;
   return -ask_fault(FaultSite::kPage, kAllFaultKinds, point).error;
 }
 

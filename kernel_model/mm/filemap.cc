@@ -115,7 +115,10 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
       n = std::min<uint64_t>(n, kPageSize - static_cast<uint64_t>(iocb->ki_pos) % kPageSize);
       const bool there = !mapping.swaps && Uptodate(mapping, static_cast<uint64_t>(iocb->ki_pos) >> kPageShift);
       if (!there || direction == Direction::kWrite) {
-        if (const int error = fault_page(iocb, n, /*read=*/!there); error != 0) return moved > 0 ? moved : error;
+        // What was swapped out comes back even for a write that replaces it.
+        const bool read = !there && (direction == Direction::kRead || mapping.swaps ||
+                                     write_leaves_old_bytes(mapping.a_ops.size(iocb->ki_filp), iocb->ki_pos, n));
+        if (const int error = fault_page(iocb, n, read); error != 0) return moved > 0 ? moved : error;
       }
     }
     const uint64_t first = static_cast<uint64_t>(iocb->ki_pos) >> kPageShift;
@@ -150,6 +153,11 @@ ssize_t MoveRanges(kiocb* iocb, iov_iter* iter, address_space& mapping, Directio
 }
 
 }  // namespace
+
+bool write_leaves_old_bytes(loff_t size, loff_t pos, size_t bytes) {
+  const auto offset = static_cast<loff_t>(static_cast<size_t>(pos) % kPageSize);
+  return pos - offset < size && (offset > 0 || (bytes < kPageSize && pos + static_cast<loff_t>(bytes) < size));
+}
 
 ssize_t filemap_read(kiocb* iocb, iov_iter* iter, address_space& mapping) {
   return MoveRanges(iocb, iter, mapping, Direction::kRead);

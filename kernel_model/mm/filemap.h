@@ -211,13 +211,15 @@ void invalidate_mapping_pages(address_space& mapping, uint64_t first = 0,
 // ---- Files whose bytes live elsewhere
 
 // Buffered read and write. Both go as far as they can: a page that is not there is asked for, and the request waits for
-// it by iocb->ki_wait
-// (-EIOCBRETRY) or, if that is null, by sleeping. With IOCB_NOWAIT they return -EAGAIN instead of waiting. ki_pos and
-// the iterator advance.
+// it by iocb->ki_wait (-EIOCBRETRY) or, if that is null, by sleeping. With IOCB_NOWAIT they return -EAGAIN instead of
+// waiting. ki_pos and the iterator advance.
 //
 // Mirrors: generic_file_read_iter, generic_file_write_iter.
 ssize_t filemap_read(kiocb* iocb, iov_iter* iter, address_space& mapping);
 ssize_t filemap_write(kiocb* iocb, iov_iter* iter, address_space& mapping);
+
+// Whether a write of [pos, pos + bytes), within a page, leaves bytes of it that a file of this size had before.
+bool write_leaves_old_bytes(loff_t size, loff_t pos, size_t bytes);
 
 // `nr` pages from `first` have come, or cannot be read: whoever waits for one is woken, and told.
 void folio_end_read(address_space& mapping, uint64_t first, uint64_t nr, bool success);

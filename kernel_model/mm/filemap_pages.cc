@@ -118,19 +118,13 @@ bool FaultIn(iov_iter* from) {
   return true;
 }
 
-// Whether a write of [offset, offset + bytes) within a page leaves bytes of it that the file had before.
-bool LeavesOldBytes(const address_space& mapping, uint64_t index, size_t offset, size_t bytes) {
-  const uint64_t size = static_cast<uint64_t>(mapping.host->i_size);
-  const uint64_t start = StartOf(index);
-  return start < size && (offset > 0 || (bytes < kPageSize && start + offset + bytes < size));
-}
-
 // The page for a write of [offset, offset + bytes) within it, with what of its old bytes the write leaves. 0, or why it
 // has to wait or fail.
 //
 // Mirrors: iomap_write_begin.
 int WriteBegin(kiocb* iocb, address_space& mapping, uint64_t index, size_t offset, size_t bytes, folio** found) {
-  const bool leaves_old_bytes = LeavesOldBytes(mapping, index, offset, bytes);
+  const loff_t pos = static_cast<loff_t>(StartOf(index) + offset);
+  const bool leaves_old_bytes = write_leaves_old_bytes(mapping.host->i_size, pos, bytes);
   for (;;) {
     folio* page = filemap_get_folio(mapping, index);
     if (page != nullptr && page->locked) {
@@ -199,9 +193,8 @@ int FaultAtWrite(kiocb* iocb, address_space& mapping, size_t allowed) {
   const uint64_t index = IndexOf(iocb->ki_pos);
   const folio* const there = filemap_get_folio(mapping, index);
   if (there != nullptr && there->dirty) return 0;
-  const size_t offset = OffsetInPage(iocb->ki_pos);
-  const bool read =
-      MayHaveToRead(mapping, index) && LeavesOldBytes(mapping, index, offset, std::min(kPageSize - offset, allowed));
+  const size_t bytes = std::min(kPageSize - OffsetInPage(iocb->ki_pos), allowed);
+  const bool read = MayHaveToRead(mapping, index) && write_leaves_old_bytes(mapping.host->i_size, iocb->ki_pos, bytes);
   return fault_page(iocb, allowed, read);
 }
 

@@ -38,7 +38,7 @@ bool FaultFits(const FaultWhat& what, FaultSite site, const FaultPoint& point) {
       if (site == FaultSite::kGetevents || site == FaultSite::kPgetevents) return point.waits == (what.error == EINTR);
       if (!what.model.empty()) return point.models;
       if (site == FaultSite::kPage)
-        return OnlyForWrites(what.error) ? IsFaultWrite(point.op) : what.error != EIO || point.waits;
+        return OnlyForWrites(what.error) ? IsFaultWrite(point.op) : what.error != EIO || point.reads;
       return !transfer || what.illegal || !OnlyForWrites(what.error) || IsFaultWrite(point.op) ||
              (site == FaultSite::kComplete && IsFaultFsync(point.op));
     case FaultKind::kNowaitBlock:

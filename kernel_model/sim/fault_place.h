@@ -139,8 +139,8 @@ class FaultPlace {
       return kinds == occasion.kinds && point.size == other.size && point.op == other.op && point.ctx == other.ctx &&
              point.fd == other.fd && point.open == other.open && point.rwf == other.rwf &&
              SameText(point.path, other.path) && point.direct == other.direct && point.others == other.others &&
-             point.waits == other.waits && point.bytes == other.bytes && point.models == other.models &&
-             SameText(task, occasion.task);
+             point.waits == other.waits && point.reads == other.reads && point.bytes == other.bytes &&
+             point.models == other.models && SameText(task, occasion.task);
     }
 
     FaultKinds kinds = 0;  // 0: nothing is like it

@@ -95,8 +95,8 @@ struct FaultPoint {
   // Bits, as points are compared at every occasion.
   bool direct : 1 = false;  // O_DIRECT: whole sectors only
   bool others : 1 = false;  // another request of the context is in flight; at submission, or has not been reaped
-  // At getevents: the call has to wait, so a signal can end it. At page: it has to be read first.
-  bool waits : 1 = true;
+  bool waits : 1 = true;    // at getevents: the call has to wait, so a signal can end it
+  bool reads : 1 = true;    // at page: it has to be read first
   bool bytes : 1 = true;    // at device: they are in the request's memory, and not moved elsewhere when it has ended
   bool models : 1 = false;  // at fsync: the file's file system knows what a failure leaves behind
 };

@@ -1,10 +1,11 @@
 // Appends records to FILE and says on standard output which of them are durable, for `aiolab crash`.
 //
-//   appends_and_says FILE sync|nosync|killed|forks|child|child-nosync|ignores RECORDS
+//   appends_and_says FILE sync|nosync|killed|forks|lists|child|child-nosync|ignores RECORDS
 //
-// nosync and forks forget the fdatasync; forks has a child instead, which ends at once. child and child-nosync do it
-// all in a child, but for making the file durable. killed kills itself behind its last record. ignores believes an
-// fdatasync that failed. FILE may be a device node.
+// nosync and forks forget the fdatasync; forks has a child instead, which ends at once. lists has, behind each record,
+// a child that lists FILE's directory. child and child-nosync do it all in a child, but for making the file durable.
+// killed kills itself behind its last record. ignores believes an fdatasync that failed. FILE may be a device node.
+#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
@@ -15,6 +16,19 @@
 #include <unistd.h>
 
 #include <string>
+
+namespace {
+
+int ListDirectory(const std::string& path) {
+  DIR* const directory = opendir(path.c_str());
+  if (directory == nullptr) return 0;
+  int entries = 0;
+  while (readdir(directory) != nullptr) ++entries;
+  closedir(directory);
+  return entries;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 4) return 64;
@@ -38,6 +52,12 @@ int main(int argc, char** argv) {
       if (child < 0 || waitpid(child, nullptr, 0) != child) return 1;
     } else if (way != "nosync" && fdatasync(fd) != 0 && way != "ignores") {
       return 1;
+    }
+    if (way == "lists") {
+      const pid_t child = fork();
+      if (child == 0) _exit(ListDirectory(directory) > 0 ? 0 : 1);
+      int status = 1;
+      if (child < 0 || waitpid(child, &status, 0) != child || status != 0) return 1;
     }
     printf("%d\n", record);
     fflush(stdout);

@@ -346,9 +346,9 @@ class HostFaultsTest : public testing::Test {
     close(fd_);
     unlink(name_.c_str());
   }
-  int64_t Run(uint16_t opcode) {
+  int64_t Run(uint16_t opcode, size_t bytes = kBlock, int64_t pos = 0) {
     char buffer[kBlock] = {};
-    iocb request = NewIocb(opcode, fd_, buffer, sizeof(buffer), 0);
+    iocb request = NewIocb(opcode, fd_, buffer, bytes, pos);
     iocb* batch[] = {&request};
     EXPECT_EQ(kernel_.io_submit(ctx_, 1, batch), 1);
     io_event event = {};
@@ -388,6 +388,24 @@ TEST_F(HostFaultsTest, AReadOfAPageInTheCacheIsNoOccasion) {
   EXPECT_EQ(f.occasions(), 1);
   machine_.DropCaches();
   EXPECT_EQ(Run(IOCB_CMD_PREAD), -EIO);
+}
+
+TEST_F(HostFaultsTest, AWriteFailsToReadOnlyWhatItLeavesOfAPage) {
+  ScopedFault f(machine_, "page[op=write]=always:eio");
+  EXPECT_EQ(Run(IOCB_CMD_PWRITE), kBlock);
+  EXPECT_EQ(Run(IOCB_CMD_PWRITE, 100, kBlock), 100) << "behind the end";
+  machine_.DropCaches();
+  EXPECT_EQ(Run(IOCB_CMD_PWRITE, 100, kBlock), 100) << "all that there is of it";
+  EXPECT_EQ(f.occasions(), 0);
+  EXPECT_EQ(Run(IOCB_CMD_PWRITE, 100, 100), -EIO);
+  EXPECT_EQ(f.occasions(), 1);
+}
+
+// Whether it is dirty is the host's business.
+TEST_F(HostFaultsTest, AWriteMayLackMemoryOrSpaceForAnyPage) {
+  ScopedFault f(machine_, "page[op=write]=nth(2):enospc");
+  EXPECT_EQ(Run(IOCB_CMD_PWRITE), kBlock);
+  EXPECT_EQ(Run(IOCB_CMD_PWRITE), -ENOSPC);
 }
 
 // The model does not have the bytes of a host's file on its disk.

@@ -97,14 +97,9 @@ absl::StatusOr<std::string> CheckWal(Syscalls& kernel, const std::string& path, 
                       bytes.size(), " bytes", check.problem.empty() ? "" : ": ", check.problem);
 }
 
-// Its client wrote something, or was killed before that could be seen.
-bool HasWork(const WriteLog& log) {
-  return log.last_crash_point > log.first_crash_point || !log.has_end ||
-         std::any_of(log.marks.begin(), log.marks.end(), [](const LogMark& mark) { return !mark.note.empty(); });
-}
-
 // The log of the process that worked on the files, and what the client had promised at the end. Where several did, each
-// on files of its own, it is the one with the longest: a child of fork's begins with what its parent did before.
+// on files of its own, it is the one with the most crash points, and of several the last: a child of fork's begins with
+// what its parent did before.
 absl::StatusOr<WriteLog> LogOf(const RunOutcome& outcome, const std::string& prefix) {
   WriteLog found;
   int rank_of_found = 0;
@@ -112,9 +107,9 @@ absl::StatusOr<WriteLog> LogOf(const RunOutcome& outcome, const std::string& pre
   for (const auto& [rank, recording] : outcome.recordings) {
     absl::StatusOr<WriteLog> log = ParseWriteLog(recording);
     if (!log.ok()) return log.status();
-    if (!HasWork(*log)) continue;
+    if (!log->HasOwnWork()) continue;
     ++logs;
-    if (rank_of_found != 0 && log->requests.size() <= found.requests.size()) continue;
+    if (rank_of_found != 0 && log->last_crash_point < found.last_crash_point) continue;
     found = *std::move(log);
     rank_of_found = rank;
   }

@@ -103,14 +103,12 @@ constexpr CrashFlag kCrashFlags[] = {
      "What an fsync that fails (see --fault) leaves behind: ext4-ordered, ext4-data, xfs or btrfs."},
     {"export-files", "DIR", "", SetExportFiles,
      "Write the files that the checker refused to DIR, a new directory, and what was promised to DIR.acked, so that "
-     "the "
-     "checker can be run on them by hand."},
+     "the checker can be run on them by hand."},
     {"export-image", "FILE", "", SetExportImage,
      "Write the disk that the checker refused to FILE, as it is; that of dev0, if the client used it, to FILE.dev0."},
     {"export-log", "FILE", "", SetExportLog,
      "Write all that reached the disk to FILE, in the format of dm-log-writes: replay-log can read it. That of dev0, "
-     "if "
-     "the client used it, goes to FILE.dev0."},
+     "if the client used it, goes to FILE.dev0."},
     {"demo", "wal|rename-before-fsync", "wal", SetDemo,
      "Without a client: which write-ahead log runs, the right one, or one that gives its new log the name of the old "
      "one before an fsync has made it durable."},

@@ -34,7 +34,16 @@ void CrashRecorder::MarkIfChanged(bool look_at_files) {
 void CrashRecorder::Finish() {
   if (stopped_) return;
   MarkIfChanged(/*look_at_files=*/true);
+  begun_ = false;
   options_.append(EncodeEnd());
+}
+
+void CrashRecorder::BeforeFork() {
+  if (begun_ && !stopped_) MarkIfChanged(/*look_at_files=*/true);
+}
+
+void CrashRecorder::InChild() {
+  if (!stopped_) options_.append(EncodeFork());
 }
 
 void CrashRecorder::OnRequest(const Entry& entry) {

@@ -39,8 +39,14 @@ class CrashRecorder : public DiskObserver {
   void OnPowerCut() override;
   // The file system is mounted, the client begins.
   void Begin();
-  // The client has ended. What reaches the disk from now on is no longer its doing.
+  // The client has ended. What reaches the disk from now on is no longer its doing, and gets no marks.
   void Finish();
+  // The client had not ended: its exec failed.
+  void GoOn() { begun_ = true; }
+  // Before a fork: what could be lost by then is written down, as it is not the child's doing. And in the child, whose
+  // log begins with a copy of its parent's.
+  void BeforeFork();
+  void InChild();
   // Nothing is written down any more.
   void Stop() { stopped_ = true; }
 

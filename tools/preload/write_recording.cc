@@ -93,12 +93,14 @@ void FinishWriteRecording() {
     recording->recorder->Finish();
   }
   SettleSimfs(machine);
+  recording->recorder->GoOn();  // an exec may fail, and its client is here still
   recording->file->Flush();
 }
 
 void WriteRecordingBeforeFork() {
   if (recording == nullptr || recording->file == nullptr) return;
   const Machine::Entry entry(*TheMachine(), nullptr, /*cost_ns=*/0);
+  recording->recorder->BeforeFork();
   recording->file->Flush();
 }
 
@@ -115,6 +117,7 @@ void WriteRecordingInChild() {
   }
   text.resize(recording->bytes);
   recording->text = std::move(text);
+  recording->recorder->InChild();
 }
 
 }  // namespace aiolab::preload

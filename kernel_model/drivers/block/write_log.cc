@@ -9,7 +9,7 @@
 namespace aiolab {
 namespace {
 
-enum class RecordType : uint8_t { kRequest = 1, kMark = 2, kBegin = 3, kEnd = 4 };
+enum class RecordType : uint8_t { kRequest = 1, kMark = 2, kBegin = 3, kEnd = 4, kFork = 5 };
 
 // Before what is variable. In the machine's own byte order: the log is read where it was written.
 struct RecordHeader {
@@ -41,16 +41,28 @@ void Append(const RecordHeader& header, absl::string_view bytes, WriteLog* log) 
       log->marks.push_back({log->requests.size(), header.sector, std::string(bytes)});
       return;
     case RecordType::kBegin:
-      log->first_crash_point = log->requests.size();
+      log->first_crash_point = log->own_requests_begin = log->requests.size();
       return;
     case RecordType::kEnd:
       log->last_crash_point = log->requests.size();
       log->has_end = true;
       return;
+    case RecordType::kFork:
+      log->own_requests_begin = log->requests.size();
+      log->own_marks_begin = log->marks.size();
+      return;
   }
 }
 
 }  // namespace
+
+// A child begins with what its parent had not made durable: only what differs from that is its own.
+bool WriteLog::HasOwnWork() const {
+  if (last_crash_point > own_requests_begin || !has_end) return true;
+  const std::string before = own_marks_begin == 0 ? "" : marks[own_marks_begin - 1].note;
+  return std::any_of(marks.begin() + static_cast<long>(own_marks_begin), marks.end(),
+                     [&before](const LogMark& mark) { return mark.note != before; });
+}
 
 bool WriteLog::Uses(uint64_t disk) const {
   return std::any_of(requests.begin() + static_cast<long>(first_crash_point), requests.end(),
@@ -94,13 +106,19 @@ std::string EncodeEnd() {
   return Encode(header, "");
 }
 
+std::string EncodeFork() {
+  RecordHeader header = {};
+  header.type = RecordType::kFork;
+  return Encode(header, "");
+}
+
 absl::StatusOr<WriteLog> ParseWriteLog(absl::string_view text) {
   WriteLog log;
   const size_t size = text.size();
   while (text.size() >= sizeof(RecordHeader)) {
     RecordHeader header;
     memcpy(&header, text.data(), sizeof(header));
-    const bool known = header.type >= RecordType::kRequest && header.type <= RecordType::kEnd &&
+    const bool known = header.type >= RecordType::kRequest && header.type <= RecordType::kFork &&
                        header.kind <= static_cast<uint8_t>(DiskObserver::Kind::kWriteZeroes);
     if (header.magic != RecordHeader::kMagic || !known) {
       return absl::InvalidArgumentError(absl::StrCat("byte ", size - text.size(), " begins no record of a write log"));

@@ -50,6 +50,13 @@ struct WriteLog {
   // client saw it. Without an end (the client was killed) it is behind the last request.
   uint64_t last_crash_point = 0;
   bool has_end = false;
+  // How many requests and marks were there when the process began. Of a child of fork() they are a copy of its
+  // parent's; of any other, what made the file system.
+  uint64_t own_requests_begin = 0;
+  uint64_t own_marks_begin = 0;
+
+  // The process changed something, or was killed before that could be seen.
+  bool HasOwnWork() const;
 
   // Something of its client reached the disk with this number.
   bool Uses(uint64_t disk) const;
@@ -64,6 +71,8 @@ std::string EncodeMark(uint64_t acknowledged, absl::string_view note);
 // The client begins here, and ends here.
 std::string EncodeBegin();
 std::string EncodeEnd();
+// What stands before it is the parent's.
+std::string EncodeFork();
 
 // INVALID_ARGUMENT if this is no write log.
 absl::StatusOr<WriteLog> ParseWriteLog(absl::string_view text);

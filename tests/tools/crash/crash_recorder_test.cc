@@ -77,6 +77,33 @@ TEST_F(CrashRecorderTest, NothingIsWrittenAfterStop) {
   EXPECT_THAT(Log().requests, SizeIs(1));
 }
 
+// Or the marks would say of the client what was done for it.
+TEST_F(CrashRecorderTest, BehindTheEndNothingIsMarkedUnlessTheClientGoesOn) {
+  recorder_.Begin();
+  recorder_.Finish();
+  acknowledged_ = 5;
+  Write();
+  EXPECT_THAT(Log().marks, IsEmpty());
+  recorder_.GoOn();
+  Write();
+  EXPECT_THAT(Log().marks, ElementsAre(LogMark{1, 5, ""}));
+}
+
+// The tests have no files, so the promise stands for what could be lost.
+TEST_F(CrashRecorderTest, AChildsLogSaysWhereItsParentsEnds) {
+  recorder_.Begin();
+  Write();
+  acknowledged_ = 5;
+  recorder_.BeforeFork();
+  recorder_.InChild();
+  recorder_.Finish();
+  Write();
+  EXPECT_THAT(Log().marks, ElementsAre(LogMark{1, 5, ""}));
+  EXPECT_EQ(Log().own_requests_begin, 1u);
+  EXPECT_EQ(Log().own_marks_begin, 1u);
+  EXPECT_FALSE(Log().HasOwnWork());
+}
+
 TEST(UndurableNoteTest, IsReadBackAsItWasWritten) {
   const std::vector<simfs::Undurable> undurable = {{simfs::Undurable::kData, "/a b\nc", 4096, 10},
                                                    {simfs::Undurable::kName, "/d", 0, 0}};

@@ -389,6 +389,29 @@ TEST(WriteLogTest, AKilledWritersLogEndsWithItsLastWholeRecord) {
   }
 }
 
+std::string Flush() { return EncodeRequest({Kind::kFlush, 0, 0, 0, "", false, 0}); }
+std::string LogBeforeFork() { return Flush() + EncodeBegin() + Flush() + EncodeMark(3, "x could be lost"); }
+
+TEST(WriteLogTest, WhatItsParentDidIsNoWorkOfAChild) {
+  const WriteLog log = *ParseWriteLog(LogBeforeFork() + EncodeFork() + EncodeEnd() + Flush());
+  EXPECT_EQ(log.first_crash_point, 1u);
+  EXPECT_EQ(log.own_requests_begin, 2u);
+  EXPECT_FALSE(log.HasOwnWork());
+  EXPECT_TRUE(ParseWriteLog(LogBeforeFork() + EncodeEnd())->HasOwnWork()) << "the parent itself";
+}
+
+TEST(WriteLogTest, APromiseAloneIsNoWork) {
+  const std::string promise = EncodeMark(4, "x could be lost");
+  EXPECT_FALSE(ParseWriteLog(LogBeforeFork() + EncodeFork() + promise + EncodeEnd())->HasOwnWork());
+}
+
+TEST(WriteLogTest, WhatAChildWritesOrCouldLoseIsItsWork) {
+  for (const std::string& work : {Flush(), EncodeMark(3, "x and y could be lost"), EncodeMark(3, "")}) {
+    EXPECT_TRUE(ParseWriteLog(LogBeforeFork() + EncodeFork() + work + EncodeEnd())->HasOwnWork());
+  }
+  EXPECT_TRUE(ParseWriteLog(LogBeforeFork() + EncodeFork())->HasOwnWork()) << "it was killed";
+}
+
 TEST(WriteLogTest, AnotherFileIsRefusedByPosition) {
   const absl::StatusOr<WriteLog> log = ParseWriteLog(EncodeBegin() + std::string(100, 'x'));
   EXPECT_EQ(std::string(log.status().message()), "byte 40 begins no record of a write log");
