@@ -101,7 +101,7 @@ of the process with the longest log are looked at, and a warning says if there
 are others. They include dev0, a disk without a file system, which loses its
 power together with the other: where PROGRAM used it, {dir} has it as a file.
 Nothing is written back for a fork; where PROGRAM waits for another process or
-the network, not before a second of real time has passed.
+the network, not before five seconds of real time have passed.
 
 With --fault the disk may do worse than lose: device[op=flush]=always:lost is
 one that lies about flushes, and the report says where it lied.
